@@ -1,0 +1,127 @@
+"""What the engine asks of the control database: leases, the journal of creates, positions, rejects, incidents.
+
+The protocol lives here so that the engine can be tested on the in-memory twin (`sync_assets.testing.memory`) and run
+on PostgreSQL (`sync_assets.store`). Times are aware datetimes of the control database's own clock: workers' clocks
+are never compared with each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sync_assets.engine.errors import Retry
+from sync_assets.engine.model import Rejected
+
+
+class LeaseHeld(Retry):
+    """Somebody else writes to this target now. `after` says when their lease ends at the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write to one target. `token` grows with every new holder: the fence."""
+
+    name: str
+    owner: str
+    token: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """A create that was about to be sent. Present until its answer was seen.
+
+    `payload` is the exact request body, so that a repeat with the same `client_token` is the same request. `keys`
+    are the key texts of its rows, in order ("" for keyless rows), to look them up on the board.
+    """
+
+    client_token: str
+    target: str
+    sync: str
+    keys: tuple[str, ...]
+    payload: bytes
+    written_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SyncState:
+    """What the last finished run of a sync (or of one partition of it) left behind."""
+
+    position: str | None = None  # newest watermark read, as text
+    rows: int | None = None  # records on the board after the run
+    digest: str = ""  # of the spec, to see that it changed
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One trouble with a beginning and an end, whatever number of runs and retries saw it."""
+
+    name: str
+    opened_at: datetime
+    closed_at: datetime | None
+    message: str
+    occurrences: int
+
+
+class ControlStore(Protocol):
+    """The control database. Every method is one transaction. Raises `Retry` when it cannot be reached."""
+
+    # one writer per target, across processes and machines
+    def acquire_lease(self, name: str, owner: str, seconds: float) -> Lease:
+        """Take the lease if it is free or its time is over. Raises `LeaseHeld` with the time that is left."""
+        ...
+
+    def renew_lease(self, lease: Lease) -> None:
+        """Prolong by `lease.seconds`. Raises `Fenced` when the token is no longer the newest."""
+        ...
+
+    def release_lease(self, lease: Lease) -> None:
+        """Give it back. Says nothing when it was already lost."""
+        ...
+
+    # creates that were sent, or were about to be
+    def journal(self, lease: Lease, entry: JournalEntry) -> None:
+        """Write the entry down, in one transaction with the fence check. Raises `Fenced`."""
+        ...
+
+    def journal_done(self, client_tokens: Iterable[str]) -> None: ...
+
+    def journal_open(self, target: str) -> Sequence[JournalEntry]:
+        """Entries of `target` whose answer was never seen, oldest first."""
+        ...
+
+    # where a sync stands
+    def state(self, sync: str, partition: str = "") -> SyncState: ...
+
+    def save_state(self, lease: Lease, sync: str, partition: str, state: SyncState) -> None:
+        """Raises `Fenced` when the lease was lost."""
+        ...
+
+    # rows that were set aside
+    def rejects(self, sync: str) -> Sequence[Rejected]: ...
+
+    def save_rejects(self, sync: str, rejected: Sequence[Rejected], resolved: Iterable[str]) -> None:
+        """Upsert `rejected` by (sync, key) and drop the keys in `resolved` (they were written, or are gone)."""
+        ...
+
+    def forget_rejects(self, sync: str, keys: Iterable[str] | None = None) -> int:
+        """Make the next run try these rows again (all of the sync without `keys`). Returns how many."""
+        ...
+
+    # alerts once per trouble
+    def open_incident(self, name: str, message: str) -> tuple[Incident, bool]:
+        """Count one more occurrence. The flag is True when this one opened the incident."""
+        ...
+
+    def close_incident(self, name: str) -> Incident | None:
+        """Close the open incident of that name and return it, or None when there was none."""
+        ...
+
+    # history
+    def record_run(self, run_id: str, sync: str, partition: str, outcome: str, report: dict[str, object]) -> None:
+        """Keep a finished (or failed) run's summary. No row values in `report`."""
+        ...

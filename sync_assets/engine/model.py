@@ -84,6 +84,18 @@ class Observation:
         return f"{self.rows}:{self.watermark}"
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `sync-assets check`: what was looked at, whether it is as it should be, what to do otherwise.
+
+    A finding that is `ok` may still carry a hint: that is a warning (a role that could write, TLS that is off).
+    """
+
+    ok: bool
+    what: str
+    hint: str = ""
+
+
 class Source(Protocol):
     """Where rows come from. Reads only; every read is one consistent snapshot."""
 

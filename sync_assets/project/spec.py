@@ -122,6 +122,7 @@ class TimeWindows(Strict):
     start: date | datetime
     end: date | datetime | None = None
     column: str | None = Field(None, description="the column whose value says which window a row belongs to")
+    include_current: bool = Field(True, description="offer the window that has not closed yet, too")
 
 
 class FixedValues(Strict):
@@ -143,6 +144,7 @@ class SensorSpec(Strict):
     by: Literal["watermark", "count", "query"] = "watermark"
     query: str | None = Field(None, description="for by: query; any change of its result is a change")
     every: int = Field(30, ge=5, description="seconds between looks")
+    windows: int = Field(30, ge=1, le=1000, description="newest partitions that are looked at, for late rows")
 
     @model_validator(mode="after")
     def _query(self) -> SensorSpec:

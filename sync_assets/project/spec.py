@@ -176,14 +176,18 @@ class SyncSpec(Strict):
     table: str | None = Field(None, min_length=1, description="schema.table or table")
     query: str | None = Field(None, min_length=1)
     bitable: Text = Field(description="link to the board: https://.../base/...?table=tbl... or /wiki/...")
-    table_name: str | None = Field(None, max_length=100, description="table to find or create in the base, when the link has none")
+    table_name: str | None = Field(
+        None, max_length=100, description="table to find or create in the base, when the link has none"
+    )
     mode: Mode = Mode.FULL
     key: list[str] = Field(default_factory=list)
     watermark: str | None = Field(None, description="column that grows whenever a row changes")
     lookback: int = Field(3600, ge=0, description="seconds before the last watermark that are read again")
     field_types: Strategy = "base"
     columns: dict[str, ColumnSpec] = Field(default_factory=dict)
-    unmapped: Literal["keep", "clear"] | None = Field(None, description="cells of matched records in fields without a column")
+    unmapped: Literal["keep", "clear"] | None = Field(
+        None, description="cells of matched records in fields without a column"
+    )
     create_fields: bool = True
     partitions: TimeWindows | FixedValues | None = None
     backfill: Literal["single_run", "run_per_partition"] = "single_run"
@@ -247,5 +251,7 @@ class TableSyncSpec(Strict):
     target: Slug = Field(description="a feishu connection")
     schedule: str | None = Field(None, description="cron, in the deployment's time zone; for all syncs of the file")
     alerts: Slug | None = Field(None, description="a feishu_bot connection")
-    time_zone: str | None = Field(None, description="of wall-clock values in this source; default SYNC_ASSETS_TIME_ZONE or Asia/Shanghai")
+    time_zone: str | None = Field(
+        None, description="of wall-clock values in this source; default SYNC_ASSETS_TIME_ZONE or Asia/Shanghai"
+    )
     syncs: list[SyncSpec] = Field(min_length=1)

@@ -1,0 +1,38 @@
+"""Named points at which a test may kill, stop or break the process. Off unless SYNC_ASSETS_FAULT names one.
+
+``SYNC_ASSETS_FAULT=after_create:3=kill`` kills -9 the process the third time it comes past `after_create`. Actions:
+``kill``, ``stop`` (SIGSTOP) and ``retry`` (raise `Retry`). The list is closed, so that a test can prove that every
+point is reached (`sync_assets_tests/chaos`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from sync_assets.engine.errors import Retry
+
+POINTS = (
+    "after_lease", "after_read", "after_shape", "after_scan", "after_replay", "after_plan", "before_update",
+    "after_update", "after_journal", "after_create", "before_delete", "after_delete", "before_state", "after_state",
+)  # fmt: skip
+
+_armed = os.environ.get("SYNC_ASSETS_FAULT", "")
+_passed: dict[str, int] = {}
+
+
+def point(name: str) -> None:
+    """Come past a named point; nothing happens unless it is armed."""
+    if _armed:
+        _passed[name] = _passed.get(name, 0) + 1
+        _act(name)
+
+
+def _act(name: str) -> None:
+    where, _, action = _armed.partition("=")
+    wanted, _, nth = where.partition(":")
+    if wanted != name or _passed[name] != int(nth or 1):
+        return
+    if action == "retry":
+        raise Retry(f"fault asked for at {name}")
+    os.kill(os.getpid(), signal.SIGSTOP if action == "stop" else signal.SIGKILL)

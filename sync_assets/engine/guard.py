@@ -1,0 +1,62 @@
+"""What must look suspicious before anything is written: an empty side, or too much to delete.
+
+A board under advanced permissions answers "0 records" with success to an app that may not see them
+(facts: bitable.md 1.3, item 3), and a source that lost its rows looks just like one that was emptied on purpose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sync_assets.engine.errors import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteLimit:
+    """`rows` may always go; above that, at most `share` of the records in scope."""
+
+    share: float = 0.3
+    rows: int = 20
+
+
+def refuse_shrunken_target(sync: str, records: int, last: int | None) -> None:
+    """Raise `Stop` when the scan shows far fewer records than the last run left behind."""
+    if last is None or last - records <= 20 or records >= last / 2:
+        return
+    raise Stop(
+        f"{sync}: the target shows {records} records where the last run left {last}",
+        hint="if rows are hidden by advanced permissions, give the app the right to manage the base; "
+        f"if they were deleted on purpose, run once: sync-assets run {sync} --accept-empty",
+        code="target_shrunken",
+    )
+
+
+def refuse_empty_source(sync: str, read: int, scoped: int, allowed: bool) -> None:
+    """Raise `Stop` when an empty source would empty the target."""
+    if read == 0 and scoped and not allowed:
+        raise Stop(
+            f"{sync}: the source returned no rows, and clone would delete {scoped} records",
+            hint="check the query; if an empty source is right, set allow_empty_source: true",
+            code="empty_source",
+        )
+
+
+def refuse_mass_delete(sync: str, deletes: int, scoped: int, limit: DeleteLimit) -> None:
+    """Raise `Stop` when more than the limit would be deleted."""
+    if deletes > limit.rows and deletes > limit.share * scoped:
+        raise Stop(
+            f"{sync}: {deletes} of {scoped} records would be deleted; the guard allows {limit.rows} "
+            f"or {limit.share:.0%}",
+            hint=f"look at: sync-assets plan {sync}; then raise delete_guard for this sync if it is right",
+            code="delete_guard",
+        )
+
+
+def refuse_many_rejects(sync: str, rejected: int, limit: int) -> None:
+    """Raise `Stop` when more rows than the limit cannot be written, before any is."""
+    if rejected > limit:
+        raise Stop(
+            f"{sync}: {rejected} rows hold values that do not fit their fields; the limit is {limit}",
+            hint=f"see the first reasons with: sync-assets plan {sync}; change the field types, or raise reject_limit",
+            code="reject_limit",
+        )

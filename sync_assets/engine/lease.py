@@ -1,0 +1,60 @@
+"""Holding the lease of a target while a run works: renewed in passing, checked before every write.
+
+No thread renews it. A worker that was stopped (SIGSTOP, a sleeping laptop) must not find its lease fresh when it wakes,
+so the age is measured here, on the monotonic clock, and a lease older than a third of its time is renewed before the
+next step. Renewal is a compare-and-set on the fencing token: whoever lost the lease learns it before writing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sync_assets.engine.control import ControlStore, Lease
+from sync_assets.engine.errors import SyncError
+
+SECONDS = 120.0
+
+
+@dataclass(slots=True)
+class HeldLease:
+    """A lease in use. `ensure` costs nothing while it is young."""
+
+    store: ControlStore
+    lease: Lease
+    clock: Callable[[], float]
+    renewed: float
+
+    def ensure(self) -> None:
+        """Renew when a third of the time is over. Raises `Fenced` when somebody else took it."""
+        if self.clock() - self.renewed > self.lease.seconds / 3:
+            asked = self.clock()
+            self.store.renew_lease(self.lease)
+            self.renewed = asked
+
+
+@contextmanager
+def holding(
+    store: ControlStore,
+    name: str,
+    owner: str,
+    *,
+    seconds: float = SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[HeldLease]:
+    """Hold the lease `name` for the length of the block. Raises `LeaseHeld` when somebody else writes there."""
+    asked = clock()
+    held = HeldLease(store, store.acquire_lease(name, owner, seconds), clock, asked)
+    try:
+        yield held
+    finally:
+        _give_back(held)
+
+
+def _give_back(held: HeldLease) -> None:
+    try:
+        held.store.release_lease(held.lease)
+    except SyncError:
+        pass  # it ends by itself; the error that brought us here must not be hidden

@@ -1,0 +1,280 @@
+"""The plan: what a run will create, update and delete, from two sides compared by canonical value per field.
+
+Source rows come first and stay in memory as canonical tuples by key; records of the target stream past and are not
+kept. Pure: no I/O, so that every mode can be tested row by row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from sync_assets.engine.errors import RejectRow, Stop
+from sync_assets.engine.model import Batch, Canonical, Canonise, Mode, Record, Rejected
+
+Values = tuple[Canonical, ...]
+Key = Any  # one canonical value, or a tuple of them
+
+
+def digest(values: object) -> str:
+    """A short fingerprint of a row, to notice that a rejected row changed."""
+    return blake2b(repr(values).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def key_text(key: Key) -> str:
+    """The key as text, for the journal and for `rejected`. Long ones are cut and fingerprinted."""
+    text = " | ".join(_plain(v) for v in key) if isinstance(key, tuple) else _plain(key)
+    return text if len(text) <= 200 else f"{text[:160]}... {digest(key)}"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value)
+
+
+class ByColumns:
+    """Rows are the same when their key columns are."""
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        self.positions = tuple(positions)
+
+    def restart(self) -> None:
+        """Nothing is counted."""
+
+    def __call__(self, values: Values) -> Key | None:
+        """The key, or None when a part of it is empty."""
+        if len(self.positions) == 1:
+            return values[self.positions[0]]
+        key = tuple(values[i] for i in self.positions)
+        return None if None in key else key
+
+
+class ByContent:
+    """Without a key: the n-th row of equal content is the same as the n-th record of equal content."""
+
+    def __init__(self) -> None:
+        self.seen: Counter[Values] = Counter()
+
+    def restart(self) -> None:
+        """Begin to count the other side."""
+        self.seen.clear()
+
+    def __call__(self, values: Values) -> Key | None:
+        n = self.seen[values]
+        self.seen[values] = n + 1
+        return (digest(values), n)
+
+
+KeyOf = ByColumns | ByContent
+
+
+@dataclass(slots=True)
+class SourceRows:
+    """The source side: canonical rows by key, each with the number of its partition."""
+
+    key_of: KeyOf
+    canonise: Sequence[Canonise]
+    pick: Sequence[int]  # positions of the mapped columns in a source row
+    duplicates: str = "error"
+    known_rejects: dict[str, str] = field(default_factory=dict)  # key text -> digest
+    rows: dict[Key, tuple[Values, int]] = field(default_factory=dict)
+    held: set[Key] = field(default_factory=set)  # keys that are in the source but cannot be written
+    rejected: list[Rejected] = field(default_factory=list)
+    rejected_parts: Counter[int] = field(default_factory=Counter)
+    repeated: Counter[Key] = field(default_factory=Counter)
+    read: Counter[int] = field(default_factory=Counter)
+
+    def add(self, batch: Batch, part: int = 0, label: str = "") -> None:
+        """Take a batch of source rows in."""
+        self.read[part] += len(batch.rows)
+        try:
+            canonical: Iterable[Values] = self._columnwise(batch)
+        except RejectRow:
+            canonical = self._rowwise(batch, part, label)
+        for values in canonical:
+            self._put(values, part, label)
+
+    def _columnwise(self, batch: Batch) -> Iterable[Values]:
+        if not batch.rows:
+            return []
+        columns = list(zip(*batch.rows, strict=True))
+        return list(
+            zip(*(list(map(f, columns[i])) for f, i in zip(self.canonise, self.pick, strict=True)), strict=True)
+        )
+
+    def _rowwise(self, batch: Batch, part: int, label: str) -> Iterable[Values]:
+        for number, row in enumerate(batch.rows, batch.sequence + 1):
+            values: list[Canonical] = []
+            fault: RejectRow | None = None
+            for f, i in zip(self.canonise, self.pick, strict=True):
+                try:
+                    values.append(f(row[i]))
+                except RejectRow as error:
+                    fault = fault or error
+                    values.append(None)
+            if fault is None:
+                yield tuple(values)
+            else:
+                key = self.key_of(tuple(values))
+                self.reject(key, f"row {number}", digest(row), fault, part, label)
+
+    def _put(self, values: Values, part: int, label: str) -> None:
+        key = self.key_of(values)
+        if key is None:
+            fault = RejectRow("the key is empty", code="empty_key")
+            self.reject(None, digest(values), digest(values), fault, part, label)
+            return
+        if self.known_rejects and self.known_rejects.get(key_text(key)) == digest(values):
+            self._still_rejected(key, part)
+            return
+        before = self.rows.get(key)
+        if before is not None:
+            self.repeated[key] += 1
+            loser = before[1] if self.duplicates == "last" else part
+            self.rejected_parts[loser] += 1
+            if self.duplicates != "last":
+                return
+        self.rows[key] = (values, part)
+
+    def _still_rejected(self, key: Key, part: int) -> None:
+        self.held.add(key)
+        self.rejected_parts[part] += 1
+
+    def reject(self, key: Key | None, name: str, mark: str, fault: RejectRow, part: int, label: str) -> None:
+        """Set a row aside: it is neither written nor, in clone, taken for deleted."""
+        if key is not None:
+            self.held.add(key)
+        shown = name if key is None else key_text(key)
+        self.rejected.append(Rejected(shown, mark, fault.field, fault.code, fault.message, label))
+        self.rejected_parts[part] += 1
+
+    def forget(self, part: int) -> None:
+        """Take a partition out again, because reading it failed half-way."""
+        self.rows = {k: v for k, v in self.rows.items() if v[1] != part}
+        self.read.pop(part, None)
+        self.rejected_parts.pop(part, None)
+
+    def refuse_duplicates(self, sync: str, key: Sequence[str]) -> None:
+        """Raise `Stop` when keys repeat and the policy is `error`."""
+        if self.repeated and self.duplicates == "error":
+            columns = ", ".join(key)
+            rows = sum(self.repeated.values()) + len(self.repeated)
+            raise Stop(
+                f"{sync}: {len(self.repeated)} keys stand on {rows} source rows; the key must be unique",
+                hint=f"find them with: select {columns}, count(*) ... group by {columns} having count(*) > 1; "
+                "or choose duplicates: {source: first|last}",
+                code="duplicate_key",
+            )
+
+
+@dataclass(slots=True)
+class Update:
+    """One record to change: the positions that differ, with their new values, and unmapped fields to clear."""
+
+    record: str
+    key: Key
+    part: int
+    changes: dict[int, Canonical]
+    clear: tuple[str, ...] = ()
+
+
+def same(a: Canonical, b: Canonical) -> bool:
+    """Equal for a reader: exact, or two doubles that differ by less than their last printed digit."""
+    if a == b:
+        return type(a) is type(b) or not isinstance(a, bool) ^ isinstance(b, bool)
+    return isinstance(a, float) and isinstance(b, float) and math.isclose(a, b, rel_tol=1e-14)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a run will do. Filled by `see` for each record of the target, then closed by `finish`."""
+
+    mode: Mode
+    source: SourceRows
+    clear_unmapped: bool
+    watermark: int | None = None  # position of the version column, for incremental
+    in_scope: Callable[[Values], int | None] = lambda values: 0  # partition number, None: foreign
+    target_duplicates: str = "error"
+    updates: list[Update] = field(default_factory=list)
+    creates: list[Key] = field(default_factory=list)
+    deletes: list[str] = field(default_factory=list)
+    delete_keys: list[str] = field(default_factory=list)
+    unchanged: Counter[int] = field(default_factory=Counter)
+    deleted_parts: Counter[int] = field(default_factory=Counter)
+    seen: dict[Key, str] = field(default_factory=dict)
+    repeated: int = 0
+    records: int = 0
+    scoped: int = 0
+
+    def see(self, record: Record) -> None:
+        """Compare one record of the target with its source row, if it has one."""
+        self.records += 1
+        key = self.source.key_of(record.values)
+        part = self.in_scope(record.values)
+        self.scoped += part is not None
+        if key is not None and key in self.seen:
+            self._repeat(record, key, part)
+            return
+        if key is not None:
+            self.seen[key] = record.id
+        found = None if key is None else self.source.rows.get(key)
+        if found is not None:
+            self._match(record, key, *found)
+        elif part is not None and self.mode is Mode.CLONE and key not in self.source.held:
+            self._delete(record, key, part)
+
+    def _match(self, record: Record, key: Key, values: Values, part: int) -> None:
+        if self.mode in (Mode.INCREMENTAL, Mode.APPEND) and not self._newer(values, record.values):
+            self.unchanged[part] += 1
+            return
+        clear = record.extra if self.clear_unmapped else ()
+        changes: dict[int, Canonical] = {}
+        if values != record.values:
+            changes = {i: a for i, (a, b) in enumerate(zip(values, record.values, strict=True)) if not same(a, b)}
+        if changes or clear:
+            self.updates.append(Update(record.id, key, part, changes, clear))
+        else:
+            self.unchanged[part] += 1
+
+    def _newer(self, ours: Values, theirs: Values) -> bool:
+        if self.watermark is None:
+            return False
+        a, b = ours[self.watermark], theirs[self.watermark]
+        return a is not None and (b is None or a > b)  # type: ignore[operator]
+
+    def _repeat(self, record: Record, key: Key, part: int | None) -> None:
+        self.repeated += 1
+        if self.target_duplicates == "last" and key in self.source.rows:
+            self._forget_match(key)
+            self.seen[key] = record.id
+            self._match(record, key, *self.source.rows[key])
+        elif self.target_duplicates == "delete" or (self.mode is Mode.CLONE and key not in self.source.rows):
+            if part is not None:
+                self._delete(record, key, part)
+
+    def _forget_match(self, key: Key) -> None:
+        last = next((i for i in range(len(self.updates) - 1, -1, -1) if self.updates[i].key == key), None)
+        if last is not None:
+            del self.updates[last]
+        else:
+            self.unchanged[self.source.rows[key][1]] -= 1
+
+    def _delete(self, record: Record, key: Key | None, part: int) -> None:
+        self.deletes.append(record.id)
+        self.delete_keys.append("" if key is None else key_text(key))
+        self.deleted_parts[part] += 1
+
+    def finish(self, sync: str) -> None:
+        """Close the plan: what was not seen is created. Raises `Stop` on repeated keys of the target."""
+        if self.repeated and self.target_duplicates == "error" and isinstance(self.source.key_of, ByColumns):
+            raise Stop(
+                f"{sync}: {self.repeated} records of the target repeat the key of another one",
+                hint="delete the doubles, or choose duplicates: {target: first|last|delete}",
+                code="duplicate_record",
+            )
+        self.creates = [k for k in self.source.rows if k not in self.seen]

@@ -1,0 +1,339 @@
+"""One run of one sync, from the lease to the report. The only way that data takes to a board.
+
+    lease -> look at the target -> read the source -> shape -> scan and compare -> plan -> guards
+          -> updates, creates, deletes -> verify -> position and rejects -> report
+
+Reading the source and scanning the target overlap. Nothing is written before the plan is whole and its guards passed;
+what an earlier, killed run may have left unclear is settled first (docs/decisions/004).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from sync_assets.engine import faults, guard, scope
+from sync_assets.engine.ahead import ahead
+from sync_assets.engine.control import ControlStore, JournalEntry, SyncState
+from sync_assets.engine.errors import SyncError
+from sync_assets.engine.job import Job
+from sync_assets.engine.lease import HeldLease, holding
+from sync_assets.engine.model import (
+    Batch,
+    Canonical,
+    Column,
+    ColumnType,
+    Mode,
+    Partition,
+    Progress,
+    Record,
+    Rejected,
+    Report,
+    Schema,
+    Source,
+    silent,
+)
+from sync_assets.engine.outcome import fill_report, refuse_unknown_columns
+from sync_assets.engine.plan import ByColumns, ByContent, Key, Plan, SourceRows, Update, digest, key_text
+from sync_assets.engine.target import Pending, Shape, Target
+from sync_assets.engine.write import Writer
+
+CHUNK = 5_000  # rows encoded at a time, so that a first load does not hold every request body at once
+
+
+@dataclass(slots=True)
+class Run:
+    """The state of one run. `execute` is the story; each step is a method below it."""
+
+    job: Job
+    source: Source
+    target: Target
+    store: ControlStore
+    partitions: Sequence[Partition] = ()
+    owner: str = ""
+    progress: Progress = silent
+    clock: Callable[[], float] = time.monotonic
+    dry: bool = False
+    schema: Schema = ()
+    state: SyncState = field(default_factory=SyncState)
+    known: Sequence[Rejected] = ()
+    entries: Sequence[JournalEntry] = ()
+    failed: dict[int, SyncError] = field(default_factory=dict)
+    newest: object | None = None
+    marks: Counter[str] = field(default_factory=Counter)
+
+    def execute(self) -> Report:
+        """Do it all. Raises `Stop`, `Fenced` or `Retry`; rows that cannot be written are in the report."""
+        started = self.clock()
+        with ExitStack() as stack:
+            held = None
+            if not self.dry:
+                held = stack.enter_context(holding(self.store, self.target.lease_name, self.owner, clock=self.clock))
+                faults.point("after_lease")
+            report = self._steps(held)
+        report.seconds = self.clock() - started
+        return report
+
+    def _steps(self, held: HeldLease | None) -> Report:
+        self._look()
+        rows, shape, plan = self._compare(held)
+        writer = None
+        if held is not None:
+            writer = self._writer(held, shape)
+            self._settle_journal(writer, plan, shape)
+        self._close(plan)
+        if writer is not None and held is not None:
+            self._write(writer, plan)
+            differences = self._rescan(plan, shape) if self.job.rescan else None
+            self._remember(held, plan, writer, rows)
+        else:
+            differences = None
+        return fill_report(self, plan, shape, writer, differences)
+
+    # -- before anything is written --------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        self.schema = self.source.describe()
+        refuse_unknown_columns(self.job, self.schema)
+        if self.job.mode is Mode.APPEND:
+            self.schema = (*self.schema, Column(self.job.append_column, ColumnType.TEXT))
+        self.state = self.store.state(self.job.sync)
+        labels = set(self.labels)
+        self.known = [r for r in self.store.rejects(self.job.sync) if r.partition in labels]
+        self.entries = self.store.journal_open(self.target.lease_name)
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Partition keys by number; one empty key without partitions."""
+        return [p.key for p in self.partitions] or [""]
+
+    def _compare(self, held: HeldLease | None) -> tuple[SourceRows, Shape, Plan]:
+        ensure = held.ensure if held else _nothing
+        if self.target.open(self.schema):
+            buffered = self._buffer(ensure)
+            shape = self._shape([b for batches in buffered.values() for b in batches])
+            pages = self._pages()
+            rows = self._source_rows(shape)
+            for number in list(buffered):
+                self._take(rows, number, iter(buffered.pop(number)))
+        else:
+            shape = self._shape([])
+            pages = self._pages()
+            rows = self._source_rows(shape)
+            for number, batches in self._read_parts(ensure):
+                self._take(rows, number, batches)
+        self._read_failed()
+        faults.point("after_read")
+        rows.refuse_duplicates(self.job.sync, self.job.key)
+        guard.refuse_many_rejects(self.job.sync, len(rows.rejected), self.job.reject_limit)
+        plan = self._plan(rows, shape)
+        for page in pages:
+            ensure()
+            for record in page:
+                plan.see(record)
+            self.progress("compare", plan.records, None)
+        faults.point("after_scan")
+        return rows, shape, plan
+
+    def _shape(self, batches: Sequence[Batch]) -> Shape:
+        shape = self.target.shape(batches, dry=self.dry)
+        faults.point("after_shape")
+        return shape
+
+    def _pages(self) -> Iterator[Sequence[Record]]:
+        only = (self.job.append_column, self.job.seed) if self.job.mode is Mode.APPEND else None
+        return ahead(self.target.scan(extra=self.job.clear_unmapped, only=only))
+
+    def _source_rows(self, shape: Shape) -> SourceRows:
+        key = (self.job.append_column,) if self.job.mode is Mode.APPEND else self.job.key
+        positions = [p for p in map(shape.position, key) if p is not None]
+        return SourceRows(
+            key_of=ByColumns(positions) if positions else ByContent(),
+            canonise=[m.canonise for m in shape.mapped],
+            pick=[m.index for m in shape.mapped],
+            duplicates=self.job.source_duplicates,
+            known_rejects={r.key: r.digest for r in self.known},
+        )
+
+    def _plan(self, rows: SourceRows, shape: Shape) -> Plan:
+        rows.key_of.restart()
+        in_scope = scope.whole
+        if self.partitions and self.job.mode is Mode.CLONE:
+            good = [(n, p) for n, p in enumerate(self.partitions) if n not in self.failed]
+            in_scope = scope.of_partitions(self.job.sync, shape, self.job.partition_column or "", good)
+        watermark = shape.position(self.job.watermark) if self.job.watermark else None
+        return Plan(
+            self.job.mode, rows, self.job.clear_unmapped, watermark, in_scope, self.job.target_duplicates
+        )  # fmt: skip
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def _read_parts(self, ensure: Callable[[], None]) -> Iterator[tuple[int, Iterator[Batch]]]:
+        parts: Sequence[Partition | None] = self.partitions or [None]
+        for number, part in enumerate(parts):
+            yield number, self._read(part, ensure)
+
+    def _read(self, part: Partition | None, ensure: Callable[[], None]) -> Iterator[Batch]:
+        read = 0
+        for batch in self.source.read(part, self._since(part)):
+            ensure()
+            read += len(batch.rows)
+            self._note_newest(batch)
+            self.progress("read", read, None)
+            yield self._marked(batch, part) if self.job.mode is Mode.APPEND else batch
+
+    def _since(self, part: Partition | None) -> object | None:
+        """Where an incremental run starts to read: the last watermark less the look-back."""
+        incremental = self.job.mode is Mode.INCREMENTAL and self.job.watermark and part is None
+        if not incremental or self.state.position is None or self.state.digest != self.job.spec_digest:
+            return None
+        try:
+            at = datetime.fromisoformat(self.state.position)
+        except ValueError:
+            return self.state.position
+        return (at - timedelta(seconds=self.job.lookback)).isoformat()
+
+    def _note_newest(self, batch: Batch) -> None:
+        if self.job.watermark and batch.rows:
+            index = batch.columns.index(self.job.watermark)
+            values = [row[index] for row in batch.rows if row[index] is not None]
+            if values:
+                best = max(values)
+                self.newest = best if self.newest is None else max(self.newest, best)  # type: ignore[type-var]
+
+    def _marked(self, batch: Batch, part: Partition | None) -> Batch:
+        seed = f"{self.job.seed}:{part.key}" if part else self.job.seed
+        return replace(batch, columns=(*batch.columns, self.job.append_column), rows=[
+            (*row, self._mark(seed, digest(row))) for row in batch.rows
+        ])  # fmt: skip
+
+    def _mark(self, seed: str, content: str) -> str:
+        mark = f"{seed}:{content[:20]}"
+        self.marks[mark] += 1
+        return f"{mark}:{self.marks[mark]}"
+
+    def _buffer(self, ensure: Callable[[], None]) -> dict[int, list[Batch]]:
+        """Everything of the source, for a first run that must see values before it can decide on fields."""
+        buffered = {}
+        for number, batches in self._read_parts(ensure):
+            with self._isolating(number):
+                buffered[number] = list(batches)
+        return buffered
+
+    def _take(self, rows: SourceRows, number: int, batches: Iterator[Batch]) -> None:
+        with self._isolating(number):
+            for batch in batches:
+                rows.add(batch, number, self.labels[number])
+        if number in self.failed:
+            rows.forget(number)
+
+    @contextmanager
+    def _isolating(self, number: int) -> Iterator[None]:
+        """One partition that cannot be read does not hold the others up."""
+        try:
+            yield
+        except SyncError as error:
+            if len(self.labels) == 1:
+                raise
+            self.failed[number] = error
+
+    def _read_failed(self) -> None:
+        if self.failed and len(self.failed) == len(self.labels):
+            raise next(iter(self.failed.values()))
+
+    # -- settling, guarding, writing -------------------------------------------------------------------------------
+
+    def _writer(self, held: HeldLease, shape: Shape) -> Writer:
+        job = self.job
+        return Writer(job.sync, self.target, self.store, held, shape, job.reject_limit, self.labels, self.progress)
+
+    def _settle_journal(self, writer: Writer, plan: Plan, shape: Shape) -> None:
+        """Creates whose answer was never seen: present (then they are done), or sent again under the same token."""
+        present = {key_text(k) for k in plan.seen} if self.entries else set()
+        for entry in self.entries:
+            if any(key in present for key in entry.keys):
+                self.store.journal_done([entry.client_token])
+                continue
+            for written in writer.replay(entry):
+                if written.values is not None:
+                    values = tuple(written.values.get(i) for i in range(len(shape.mapped)))
+                    plan.see(Record(written.id, values))
+            faults.point("after_replay")
+
+    def _close(self, plan: Plan) -> None:
+        job = self.job
+        if job.mode is not Mode.APPEND:
+            last = None if job.accept_shrunken else self.state.rows
+            guard.refuse_shrunken_target(job.sync, plan.records, last)
+        plan.finish(job.sync)
+        if job.mode is Mode.CLONE:
+            read = sum(plan.source.read.values())
+            guard.refuse_empty_source(job.sync, read, plan.scoped, job.allow_empty_source or bool(self.partitions))
+            if not (read == 0 and job.allow_empty_source):
+                guard.refuse_mass_delete(job.sync, len(plan.deletes), plan.scoped, job.delete_limit)
+        faults.point("after_plan")
+
+    def _write(self, writer: Writer, plan: Plan) -> None:
+        rows = plan.source.rows
+        again: list[Key] = []
+        for start in range(0, len(plan.updates), CHUNK):
+            chunk = plan.updates[start : start + CHUNK]
+            gone = {p.record for p in writer.update([self._update(u, rows[u.key][0]) for u in chunk])}
+            again += [u.key for u in chunk if u.record in gone]
+        creates = [*plan.creates, *again]
+        for start in range(0, len(creates), CHUNK):
+            writer.create([self._create(k, *rows[k]) for k in creates[start : start + CHUNK]])
+        if plan.deletes:
+            writer.delete(plan.deletes, plan.delete_keys)
+
+    def _create(self, key: Key, values: tuple[Canonical, ...], part: int) -> Pending:
+        body = self.target.create_part(values)
+        return Pending(key_text(key), part, body, expect=dict(enumerate(values)), digest=digest(values))
+
+    def _update(self, update: Update, values: tuple[Canonical, ...]) -> Pending:
+        body = self.target.update_part(update.record, update.changes, update.clear)
+        return Pending(key_text(update.key), update.part, body, update.record, update.changes, digest(values))
+
+    # -- afterwards ------------------------------------------------------------------------------------------------
+
+    def _rescan(self, plan: Plan, shape: Shape) -> list[str]:
+        fresh = self._plan(plan.source, shape)
+        for page in self._pages():
+            for record in page:
+                fresh.see(record)
+        fresh.finish(self.job.sync)
+        parts = (("differ", fresh.updates), ("are missing", fresh.creates), ("are too many", fresh.deletes))
+        return [f"{len(items)} records {what}" for what, items in parts if items]
+
+    def _remember(self, held: HeldLease, plan: Plan, writer: Writer, rows: SourceRows) -> None:
+        faults.point("before_state")
+        held.ensure()
+        done = writer.done
+        now = [*rows.rejected, *(r for _, r in done.rejected)]
+        keep = {r.key for r in now} | {key_text(k) for k in rows.held}
+        self.store.save_rejects(self.job.sync, now, [r.key for r in self.known if r.key not in keep])
+        position = self.state.position if self.newest is None else _position(self.newest)
+        state = SyncState(position, self._records_after(plan, writer), self.job.spec_digest, datetime.now(UTC))
+        self.store.save_state(held.lease, self.job.sync, "", state)
+        faults.point("after_state")
+
+    def _records_after(self, plan: Plan, writer: Writer) -> int | None:
+        if self.job.mode is Mode.APPEND:
+            return None
+        return plan.records + sum(writer.done.created.values()) - writer.done.deleted
+
+    def failures(self) -> dict[str, SyncError]:
+        """Partitions that could not be read, by key."""
+        return {self.labels[n]: error for n, error in self.failed.items()}
+
+
+def _position(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _nothing() -> None:
+    """A dry run holds no lease."""

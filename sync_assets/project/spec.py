@@ -1,17 +1,33 @@
 """The vocabulary of the YAML files: connections and syncs, as frozen values that validate whole.
 
-Only shapes and rules that one file can tell are here; what needs other files (a connection that does not exist, two
-syncs of one name) is checked in `project.load`. Secrets appear as references only.
+Only shapes and rules that one entry can tell by itself are here; what needs other entries, the link or the SQL (a
+connection that does not exist, two syncs of one name, a query that writes) is checked in `project.rules`. Secrets
+appear as references only.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from sync_assets.engine.model import Mode
+from sync_assets.project import cron
+from sync_assets.project.faults import RuleFaults, Trouble, nearest
 
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
 SecretRef = Annotated[
@@ -22,10 +38,24 @@ SecretRef = Annotated[
     ),
 ]
 Text = Annotated[str, Field(min_length=1, description="plain text, or env:NAME")]
+Port = Annotated[int, Field(ge=1, le=65535)] | Annotated[str, Field(pattern=r"^env:[A-Za-z_][A-Za-z0-9_]*$")]
+
+_TLS = ("off", "prefer", "require", "verify")
+# YAML 1.1 reads a bare off as false, so false is taken for it, and editors are told so.
+Tls = Annotated[
+    Literal["off", "prefer", "require", "verify"],
+    BeforeValidator(lambda value: "off" if value is False else value),
+    WithJsonSchema({"enum": [*_TLS, False], "default": "prefer"}),
+]
+
+
+# Without TLS the app's secret and every row would travel readable, so http is for the emulator on this machine only.
+_ADDRESS = re.compile(r"(https://[^/\s@]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?)/?")
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Inputs are hidden in errors: a secret written where a reference belongs must not reach a log.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 # -- connections ------------------------------------------------------------------------------------------------
@@ -37,11 +67,11 @@ class MySQL(Strict):
     type: Literal["mysql"]
     name: Slug
     host: Text = "127.0.0.1"
-    port: int | Text = 3306
+    port: Port = 3306
     database: Text
     user: Text
     password: SecretRef | None = None
-    tls: Literal["off", "prefer", "require", "verify"] = "prefer"
+    tls: Tls = "prefer"
     ca: str | None = None
     socket: Text | None = None
 
@@ -50,11 +80,11 @@ class Postgres(Strict):
     type: Literal["postgres"]
     name: Slug
     host: Text = "127.0.0.1"
-    port: int | Text = 5432
+    port: Port = 5432
     database: Text
     user: Text
     password: SecretRef | None = None
-    tls: Literal["off", "prefer", "require", "verify"] = "prefer"
+    tls: Tls = "prefer"
     ca: str | None = None
 
 
@@ -72,6 +102,16 @@ class Feishu(Strict):
     app_id: Text
     app_secret: SecretRef
     host: Text = "https://open.feishu.cn"
+
+    @field_validator("host")
+    @classmethod
+    def _host(cls, host: str) -> str:
+        if not host.startswith("env:") and not _ADDRESS.fullmatch(host):
+            raise ValueError(
+                "is not an address of the open platform -> https://open.feishu.cn or https://open.larksuite.com"
+                " (http only for this machine)"
+            )
+        return host.rstrip("/")
 
 
 class FeishuBot(Strict):
@@ -106,10 +146,10 @@ Strategy = Literal["raw", "base", "auto", "intelligence"]
 class ColumnSpec(Strict):
     """What to do with one source column, over what the field strategy would do."""
 
-    field: str | None = Field(None, min_length=1, max_length=100, description="name on the board")
+    field: str | None = Field(default=None, min_length=1, max_length=100, description="name on the board")
     type: FieldType | None = None
-    format: str | None = Field(None, description="Feishu formatter: 0.00, yyyy-MM-dd HH:mm, ...")
-    currency: str | None = Field(None, pattern=r"^[A-Z]{3}$")
+    format: str | None = Field(default=None, description="Feishu formatter: 0.00, yyyy-MM-dd HH:mm, ...")
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     options: list[str] | None = None
     person_id: Literal["open_id", "union_id", "user_id"] = "open_id"
     skip: bool = False
@@ -121,8 +161,8 @@ class TimeWindows(Strict):
     every: Literal["hour", "day", "week", "month"]
     start: date | datetime
     end: date | datetime | None = None
-    column: str | None = Field(None, description="the column whose value says which window a row belongs to")
-    include_current: bool = Field(True, description="offer the window that has not closed yet, too")
+    column: str | None = Field(default=None, description="the column whose value says which window a row belongs to")
+    include_current: bool = Field(default=True, description="offer the window that has not closed yet, too")
 
 
 class FixedValues(Strict):
@@ -132,32 +172,49 @@ class FixedValues(Strict):
     values: list[str] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _distinct(self) -> FixedValues:
+    def _usable(self) -> FixedValues:
         if len(set(self.values)) != len(self.values):
-            raise ValueError("values must be distinct")
+            raise RuleFaults([Trouble(("values",), "must be distinct", "drop the repeated one")])
+        if any(not v or "..." in v or any(ord(c) < 32 for c in v) for v in self.values):
+            raise RuleFaults(
+                [Trouble(("values",), "a value is empty, or holds ... or a control character",
+                         "such a value cannot name a partition: map it to another word in a query")]
+            )  # fmt: skip
         return self
+
+
+def _kind_of_partitions(value: Any) -> str:
+    """Which of the two kinds is meant, so that only its own faults are reported."""
+    names = value if isinstance(value, dict) else getattr(type(value), "model_fields", {})
+    return "values" if "values" in names and "every" not in names else "windows"
+
+
+Partitions = Annotated[
+    Annotated[TimeWindows, Tag("windows")] | Annotated[FixedValues, Tag("values")],
+    Discriminator(_kind_of_partitions),
+]
 
 
 class SensorSpec(Strict):
     """Notice change at the source and request only the partitions concerned."""
 
     by: Literal["watermark", "count", "query"] = "watermark"
-    query: str | None = Field(None, description="for by: query; any change of its result is a change")
-    every: int = Field(30, ge=5, description="seconds between looks")
-    windows: int = Field(30, ge=1, le=1000, description="newest partitions that are looked at, for late rows")
+    query: str | None = Field(default=None, description="for by: query; any change of its result is a change")
+    every: int = Field(default=30, ge=5, description="seconds between looks")
+    windows: int = Field(default=30, ge=1, le=1000, description="newest partitions that are looked at, for late rows")
 
     @model_validator(mode="after")
     def _query(self) -> SensorSpec:
         if (self.by == "query") != (self.query is not None):
-            raise ValueError("by: query needs a query, and a query needs by: query")
+            raise RuleFaults([Trouble(("query",), "and by: query belong together", "give both or none")])
         return self
 
 
 class DeleteGuard(Strict):
     """A run that would delete more than this stops before it deletes anything."""
 
-    share: float = Field(0.3, ge=0, le=1, description="of the records on the board")
-    rows: int = Field(20, ge=0, description="this many may always go, whatever their share")
+    share: float = Field(default=0.3, ge=0, le=1, description="of the records on the board")
+    rows: int = Field(default=20, ge=0, description="this many may always go, whatever their share")
 
 
 class Duplicates(Strict):
@@ -173,75 +230,143 @@ class SyncSpec(Strict):
     name: Slug
     title: str | None = None
     description: str | None = None
-    table: str | None = Field(None, min_length=1, description="schema.table or table")
-    query: str | None = Field(None, min_length=1)
+    table: str | None = Field(default=None, min_length=1, description="schema.table or table")
+    query: str | None = Field(default=None, min_length=1)
     bitable: Text = Field(description="link to the board: https://.../base/...?table=tbl... or /wiki/...")
     table_name: str | None = Field(
-        None, max_length=100, description="table to find or create in the base, when the link has none"
+        default=None, max_length=100, description="table to find or create in the base, when the link has none"
     )
     mode: Mode = Mode.FULL
     key: list[str] = Field(default_factory=list)
-    watermark: str | None = Field(None, description="column that grows whenever a row changes")
-    lookback: int = Field(3600, ge=0, description="seconds before the last watermark that are read again")
+    watermark: str | None = Field(default=None, description="column that grows whenever a row changes")
+    lookback: int = Field(default=3600, ge=0, description="seconds before the last watermark that are read again")
     field_types: Strategy = "base"
     columns: dict[str, ColumnSpec] = Field(default_factory=dict)
     unmapped: Literal["keep", "clear"] | None = Field(
-        None, description="cells of matched records in fields without a column"
+        default=None, description="cells of matched records in fields without a column"
     )
     create_fields: bool = True
-    partitions: TimeWindows | FixedValues | None = None
+    partitions: Partitions | None = None
     backfill: Literal["single_run", "run_per_partition"] = "single_run"
     sensor: SensorSpec | None = None
     schedule: str | None = None
     duplicates: Duplicates = Duplicates()
     delete_guard: DeleteGuard = DeleteGuard()
     allow_empty_source: bool = False
-    reject_limit: int = Field(100, ge=0, description="more rejected rows than this stop the run")
+    reject_limit: int = Field(default=100, ge=0, description="more rejected rows than this stop the run")
     verify: Literal["acknowledged", "rescan"] = "acknowledged"
-    fresh_within: str | None = Field(None, pattern=r"^\d+[mhd]$", description="for the freshness check: 90m, 26h, 2d")
-    batch_rows: int = Field(500, ge=1, le=1000)
-    append_column: str = Field("sync_batch", min_length=1, description="field that mode append marks its batches in")
+    fresh_within: str | None = Field(
+        default=None, pattern=r"^\d+[mhd]$", description="for the freshness check: 90m, 26h, 2d"
+    )
+    batch_rows: int = Field(default=500, ge=1, le=1000)
+    append_column: str = Field(
+        default="sync_batch", min_length=1, description="field that mode append marks its batches in"
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> SyncSpec:
-        faults = list(_sync_faults(self))
-        if faults:
-            raise ValueError("; ".join(faults))
+        troubles = list(_sync_troubles(self))
+        if troubles:
+            raise RuleFaults(troubles)
         return self
 
 
-def _sync_faults(sync: SyncSpec) -> list[str]:
-    faults = []
-    if (sync.table is None) == (sync.query is None):
-        faults.append("give either table or query, and not both")
-    if not sync.key and sync.mode not in (Mode.CLONE, Mode.APPEND):
-        faults.append(f"mode {sync.mode} needs a key; without one only clone and append are possible")
-    if sync.mode is Mode.APPEND and sync.key:
-        faults.append("mode append takes no key; with a key use incremental")
-    if len(set(sync.key)) != len(sync.key):
-        faults.append("key names a column twice")
-    skipped = [c for c in sync.key if c in sync.columns and sync.columns[c].skip]
-    if skipped:
-        faults.append(f"key column {skipped[0]} cannot be skipped")
-    faults += _partition_faults(sync)
+def _sync_troubles(sync: SyncSpec) -> Iterator[Trouble]:
+    if sync.table is None and sync.query is None:
+        yield Trouble((), "has no source", "give a table or a query")
+    if sync.table is not None and sync.query is not None:
+        yield Trouble(("query",), "stands beside table", "give either table or query, and not both")
+    yield from _key_troubles(sync)
+    yield from _column_troubles(sync)
+    yield from _window_troubles(sync)
+    yield from cron_troubles(sync.schedule)
+    if sync.watermark is not None and not sync.watermark.strip():
+        yield Trouble(("watermark",), "is blank", "name a column, or leave watermark out")
     if sync.sensor and sync.sensor.by == "watermark" and not sync.watermark:
-        faults.append("sensor by watermark needs watermark: COLUMN")
-    return faults
+        yield Trouble(("sensor",), "by watermark needs a watermark", "add watermark: COLUMN, or use by: count")
 
 
-def _partition_faults(sync: SyncSpec) -> list[str]:
+def _key_troubles(sync: SyncSpec) -> Iterator[Trouble]:
+    if not sync.key and sync.mode not in (Mode.CLONE, Mode.APPEND):
+        yield Trouble(("key",), f"mode {sync.mode} needs a key", "name the columns that identify a row;"
+                      " without a key only clone and append are possible")  # fmt: skip
+    if sync.mode is Mode.APPEND and sync.key:
+        yield Trouble(("key",), "mode append takes no key", "with a key use mode: incremental")
+    seen: set[str] = set()
+    for at, column in enumerate(sync.key):
+        name = column.strip()
+        if not name:
+            yield Trouble(("key", at), "is blank", "name a column")
+        if name and name in seen:
+            yield Trouble(("key", at), f"names the column {name} twice", "drop one")
+        if name in sync.columns and sync.columns[name].skip:
+            yield Trouble(("columns", name, "skip"), f"{name} is a key column and cannot be skipped", "drop skip")
+        seen.add(name)
+
+
+def _column_troubles(sync: SyncSpec) -> Iterator[Trouble]:
+    """Names are compared without outer blanks: Feishu trims the names of fields."""
+    columns: dict[str, str] = {}
+    fields: dict[str, str] = {}
+    for name, spec in sync.columns.items():
+        if not name.strip():
+            yield Trouble(("columns", name), "has a blank name", "name a column of the source")
+        elif name.strip() in columns:
+            yield Trouble(("columns", name), f"names the column {name.strip()} twice", "drop one")
+        columns.setdefault(name.strip(), name)
+        if spec.field is not None and not spec.field.strip():
+            yield Trouble(("columns", name, "field"), "is blank", "name a field of the board")
+        if not spec.skip:
+            field = (spec.field or name).strip()
+            if field in fields:
+                yield Trouble(("columns", name), f"goes to the field {field}, as {fields[field]} does",
+                              "give each column a field of its own")  # fmt: skip
+            fields.setdefault(field, name)
+        yield from _option_troubles(name, spec)
+
+
+_SELECTS = ("single_select", "multi_select")
+
+
+def _option_troubles(name: str, spec: ColumnSpec) -> Iterator[Trouble]:
+    where = ("columns", name)
+    if spec.options is not None and spec.type is not None and spec.type not in _SELECTS:
+        yield Trouble(
+            (*where, "options"), f"do not go with type {spec.type}", "use type: single_select or multi_select"
+        )
+    if spec.options is not None and len({o.strip() for o in spec.options}) != len(spec.options):
+        yield Trouble((*where, "options"), "are not distinct", "drop the repeated one")
+    if spec.currency is not None and spec.type not in (None, "currency"):
+        yield Trouble((*where, "currency"), f"does not go with type {spec.type}", "use type: currency")
+
+
+def _window_troubles(sync: SyncSpec) -> Iterator[Trouble]:
     parts = sync.partitions
-    names = (":start", ":end") if isinstance(parts, TimeWindows) else (":value",)
-    if parts is None:
-        return [f"the query binds {n}, but the sync has no partitions" for n in (":start", ":end", ":value")
-                if sync.query and n in sync.query]  # fmt: skip
-    if sync.query and any(n not in sync.query for n in names):
-        return [f"a partitioned query must bind {' and '.join(names)}"]
-    if sync.table and isinstance(parts, TimeWindows) and not parts.column:
-        return ["a table partitioned by time needs partitions.column"]
-    if sync.mode is Mode.CLONE and not parts.column:
-        return ["clone of a partition needs partitions.column, to know which records belong to it"]
-    return []
+    if isinstance(parts, TimeWindows):
+        if sync.table and not parts.column:
+            yield Trouble(("partitions", "column"), "is missing", "a table partitioned by time needs the column"
+                          " that says which window a row belongs to")  # fmt: skip
+        if parts.end is not None and _later(parts.start, parts.end):
+            yield Trouble(("partitions", "end"), "is not after start", "leave end out for windows without an end")
+    if parts is None or parts.column:
+        return
+    if sync.mode is Mode.CLONE and sync.query:
+        yield Trouble(("partitions", "column"), "is missing", "clone of a partition deletes what the source no"
+                      " longer has, and must know which records belong to it")  # fmt: skip
+
+
+def _later(start: date | datetime, end: date | datetime) -> bool:
+    """Whether `start` is at or after `end`, by their wall clocks; one of them alone may be aware."""
+    one, other = (v if isinstance(v, datetime) else datetime(v.year, v.month, v.day) for v in (start, end))
+    if one.tzinfo is None or other.tzinfo is None:
+        one, other = one.replace(tzinfo=None), other.replace(tzinfo=None)
+    return one >= other
+
+
+def cron_troubles(expression: str | None) -> Iterator[Trouble]:
+    wrong = cron.fault(expression) if expression is not None else None
+    if wrong:
+        yield Trouble(("schedule",), f"is not a cron expression: {wrong}", 'for example "0 9 * * *", every day at 9')
 
 
 class TableSyncSpec(Strict):
@@ -249,9 +374,26 @@ class TableSyncSpec(Strict):
 
     source: Slug = Field(description="a database connection")
     target: Slug = Field(description="a feishu connection")
-    schedule: str | None = Field(None, description="cron, in the deployment's time zone; for all syncs of the file")
-    alerts: Slug | None = Field(None, description="a feishu_bot connection")
+    schedule: str | None = Field(
+        default=None, description="cron, in the deployment's time zone; for all syncs of the file"
+    )
+    alerts: Slug | None = Field(default=None, description="a feishu_bot connection")
     time_zone: str | None = Field(
-        None, description="of wall-clock values in this source; default SYNC_ASSETS_TIME_ZONE or Asia/Shanghai"
+        default=None, description="of wall-clock values in this source; default SYNC_ASSETS_TIME_ZONE or Asia/Shanghai"
     )
     syncs: list[SyncSpec] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _whole(self) -> TableSyncSpec:
+        troubles = [*cron_troubles(self.schedule), *zone_troubles(self.time_zone)]
+        if troubles:
+            raise RuleFaults(troubles)
+        return self
+
+
+def zone_troubles(name: str | None) -> Iterator[Trouble]:
+    try:
+        ZoneInfo(name or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of the zone database raises OSError
+        near = nearest(str(name), available_timezones())
+        yield Trouble(("time_zone",), f"{name!r} is not a time zone", f"for example Asia/Shanghai, UTC{near}")

@@ -314,12 +314,9 @@ def classify(code: int, status: int, msg: str, *, write: bool, log_id: str = "",
     rule = CATALOGUE.get(code)
     if rule is None:
         return _unknown(code, status, msg, write=write, log_id=log_id, place=place)
-    if code == 1254030 and "token" in msg.lower():  # one code, two meanings: InvalidPageToken, TooLargeResponse
-        return Retry(
-            _text(place, "the page token is refused", log_id),
-            hint="read the table again from its start",
-            code=str(code),
-        )
+    if second := _second_meaning(code, msg):
+        meaning, hint = second
+        return Retry(_text(place, meaning, log_id), hint=hint, code=str(code))
     return _build(rule, _text(place, rule.meaning, log_id), str(code), msg, write=write)
 
 
@@ -352,6 +349,15 @@ def _unknown(code: int, status: int, msg: str, *, write: bool, log_id: str, plac
     return Stop(
         _text(place, what, log_id), hint="look the code up in the Feishu open platform documentation", code=str(code)
     )
+
+
+def _second_meaning(code: int, msg: str) -> tuple[str, str] | None:
+    """Two codes have two meanings, which only the text tells apart; the second one is passing trouble."""
+    if code == 1254030 and "token" in msg.lower():  # InvalidPageToken, besides TooLargeResponse
+        return "the page token is refused", "read the table again from its start"
+    if code == 9499 and "too many" in msg.lower():  # bots of old gateways, besides Bad Request
+        return "too many messages", ""
+    return None
 
 
 def _build(rule: Rule, message: str, code: str, msg: str, *, write: bool) -> SyncError:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sync_assets.engine.errors import Stop
 from sync_assets.store.secrets import Secret, is_reference, resolve
@@ -39,9 +40,9 @@ class Address:
     password: Secret | None = None
     sslmode: str = "prefer"
 
-    def arguments(self) -> dict[str, object]:
+    def arguments(self) -> dict[str, Any]:
         """Keyword arguments for `psycopg.connect` and `psycopg2.connect`; the only place that opens the password."""
-        known: dict[str, object] = {
+        known: dict[str, Any] = {
             "host": self.host,
             "port": self.port,
             "user": self.user,
@@ -96,9 +97,7 @@ def _from_environment(environ: Mapping[str, str], prefixes: tuple[str, ...], dat
     if not port.isdigit():
         raise Stop(f"{prefixes[0]}PORT is not a number", hint="set it to the port of PostgreSQL, 5432 as a rule")
     if not user:
-        raise Stop(
-            f"{prefixes[-1]}HOST is set, but {prefixes[-1]}USER is not", hint=f"set {prefixes[-1]}USER"
-        )
+        raise Stop(f"{prefixes[-1]}HOST is set, but {prefixes[-1]}USER is not", hint=f"set {prefixes[-1]}USER")
     return Address(
         host=value("HOST"),
         port=int(port),

@@ -179,9 +179,7 @@ def _start(place: Place) -> None:
         _clear_stale(place)
         listen = f"-h '' -p {PORT} -k {shlex.quote(str(place.socket))}"
         log = str(place.data / "start.log")
-        server_files.run(
-            place, "pg_ctl", ["-w", "-t", "170", "-D", str(place.data), "-l", log, "-o", listen, "start"]
-        )
+        server_files.run(place, "pg_ctl", ["-w", "-t", "170", "-D", str(place.data), "-l", log, "-o", listen, "start"])
     _wait(lambda: _pid_file(place)[-1:] == ["ready"], "it does not get ready", place)
     if not place.prepared.exists():
         _prepare(place)
@@ -244,7 +242,7 @@ def _prepare(place: Place) -> None:
 
     admin = Address(str(place.socket), PORT, "postgres", "postgres", place.password("admin_password"))
     role = sql.Identifier(ROLE)
-    with psycopg.connect(**admin.arguments(), autocommit=True) as connection:  # type: ignore[arg-type]
+    with psycopg.connect(**admin.arguments(), autocommit=True) as connection:
         if not connection.execute("select 1 from pg_roles where rolname = %s", [ROLE]).fetchone():
             connection.execute(sql.SQL("create role {} login createdb createrole").format(role))
         password = sql.Literal(place.password().reveal())

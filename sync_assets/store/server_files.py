@@ -76,9 +76,7 @@ class Place:
         try:
             return Secret(path.read_text())
         except PermissionError:
-            raise Stop(
-                f"{path} belongs to another user", hint="work as the user who started this project"
-            ) from None
+            raise Stop(f"{path} belongs to another user", hint="work as the user who started this project") from None
 
 
 def _digest(path: Path) -> str:
@@ -98,9 +96,7 @@ def make_place(home: Path) -> Place:
         if not base.exists():
             _make_base(home, base)
     except PermissionError:
-        raise Stop(
-            f"{home} cannot be written by this user", hint="set SYNC_ASSETS_HOME to a folder that can"
-        ) from None
+        raise Stop(f"{home} cannot be written by this user", hint="set SYNC_ASSETS_HOME to a folder that can") from None
     return place_of(home)
 
 

@@ -1,0 +1,94 @@
+-- set_up: of every new connection; a lost peer must not hold a worker for ever
+select set_config('statement_timeout', '30s', false), set_config('lock_timeout', '20s', false),
+       set_config('idle_in_transaction_session_timeout', '60s', false), set_config('timezone', 'UTC', false)
+
+-- version: what the tables look like; to_regclass is null where there are none
+select to_regclass('sync_assets.alembic_version') is not null
+
+-- version_number: only where the table exists
+select version_num from sync_assets.alembic_version
+
+-- acquire_lease: take it if it is free or over; the token grows with every holder; no row: it is held
+insert into sync_assets.lease as held (name, owner, token, seconds, until)
+values (%(name)s, %(owner)s, 1, %(seconds)s, clock_timestamp() + make_interval(secs => %(seconds)s))
+on conflict (name) do update
+   set owner = excluded.owner, token = held.token + 1, seconds = excluded.seconds,
+       acquired_at = clock_timestamp(), until = clock_timestamp() + make_interval(secs => excluded.seconds)
+ where held.owner is null or held.until <= clock_timestamp()
+returning token
+
+-- lease_left: seconds until the present holder's time is over
+select greatest(extract(epoch from until - clock_timestamp()), 0)::float8, owner
+  from sync_assets.lease where name = %(name)s and owner is not null
+
+-- renew_lease: no row: another one holds it, or it was given back
+update sync_assets.lease set until = clock_timestamp() + make_interval(secs => %(seconds)s)
+ where name = %(name)s and token = %(token)s and owner is not null
+returning token
+
+-- release_lease: the row stays, so that the token goes on growing
+update sync_assets.lease set owner = null, until = clock_timestamp()
+ where name = %(name)s and token = %(token)s
+
+-- fence: locks the lease until the transaction ends, so that nobody can take it over before the commit
+select token from sync_assets.lease
+ where name = %(name)s and token = %(token)s and owner is not null for update
+
+-- journal: a repeat of the same token is the same request
+insert into sync_assets.journal (client_token, target, sync, keys, payload)
+values (%(client_token)s, %(target)s, %(sync)s, %(keys)s, %(payload)s)
+on conflict (client_token) do nothing
+
+-- journal_done: the answer was seen
+delete from sync_assets.journal where client_token = any(%(client_tokens)s)
+
+-- journal_open: oldest first
+select client_token, target, sync, keys, payload, written_at
+  from sync_assets.journal where target = %(target)s order by number
+
+-- state: of the last finished run
+select position, rows, digest, finished_at from sync_assets.sync_state
+ where sync = %(sync)s and partition = %(partition)s
+
+-- save_state: after the fence, in its transaction
+insert into sync_assets.sync_state (sync, partition, position, rows, digest, finished_at)
+values (%(sync)s, %(partition)s, %(position)s, %(rows)s, %(digest)s,
+        coalesce(%(finished_at)s, clock_timestamp()))
+on conflict (sync, partition) do update
+   set position = excluded.position, rows = excluded.rows, digest = excluded.digest,
+       finished_at = excluded.finished_at
+
+-- rejects: in the order of the keys' code points, whatever the database's collation
+select key, digest, field, code, reason, partition
+  from sync_assets.reject where sync = %(sync)s order by key collate "C"
+
+-- save_reject: the newest reason counts, and when it was first seen stays
+insert into sync_assets.reject (sync, key, digest, field, code, reason, partition)
+values (%(sync)s, %(key)s, %(digest)s, %(field)s, %(code)s, %(reason)s, %(partition)s)
+on conflict (sync, key) do update
+   set digest = excluded.digest, field = excluded.field, code = excluded.code, reason = excluded.reason,
+       partition = excluded.partition, last_seen = clock_timestamp()
+
+-- forget_rejects: some
+delete from sync_assets.reject where sync = %(sync)s and key = any(%(keys)s)
+
+-- forget_all_rejects: all of a sync
+delete from sync_assets.reject where sync = %(sync)s
+
+-- open_incident: one open incident a name; occurrences = 1 says that this call opened it
+insert into sync_assets.incident as seen (name, message)
+values (%(name)s, %(message)s)
+on conflict (name) where closed_at is null do update
+   set occurrences = seen.occurrences + 1, message = excluded.message, last_seen = clock_timestamp()
+returning name, opened_at, closed_at, message, occurrences
+
+-- close_incident: no row: there was none open
+update sync_assets.incident set closed_at = clock_timestamp()
+ where name = %(name)s and closed_at is null
+returning name, opened_at, closed_at, message, occurrences
+
+-- record_run: recording it again replaces it
+insert into sync_assets.run (run_id, sync, partition, outcome, report)
+values (%(run_id)s, %(sync)s, %(partition)s, %(outcome)s, %(report)s::jsonb)
+on conflict (run_id, sync, partition) do update
+   set outcome = excluded.outcome, report = excluded.report, finished_at = clock_timestamp()

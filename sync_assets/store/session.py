@@ -1,0 +1,144 @@
+"""Connections to the control database, one a thread, and its errors in our own words.
+
+A transaction that broke before its COMMIT was sent is done again once, on a new connection. One whose COMMIT got no
+answer is not: it may have been carried out (`Unclear`). Must not know the statements.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, LiteralString, TypeVar
+
+import psycopg
+
+from sync_assets.engine.errors import Retry, Stop, SyncError, Unclear
+from sync_assets.store.address import Address
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+Cursor = psycopg.Cursor[tuple[Any, ...]]
+Result = TypeVar("Result")
+_PASSING = ("08", "53", "57", "40", "55")  # connection, resources, shutdown, serialisation, locks
+_LIVENESS: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "application_name": "sync_assets",
+    "prepare_threshold": None,  # works behind PgBouncer, too
+}
+
+
+class Sessions:
+    """Opens connections late, finds broken ones, closes those of threads that are gone."""
+
+    def __init__(self, address: Callable[[], Address], set_up: LiteralString) -> None:
+        self._address = address
+        self._set_up = set_up
+        self._open: dict[threading.Thread, Connection] = {}
+        self._lock = threading.Lock()
+        self.where = "(not connected yet)"
+
+    def run(self, work: Callable[[Cursor], Result]) -> Result:
+        """Do `work` in one transaction. Raises `Retry`, `Unclear`, `Stop`, and what `work` raises (rolled back)."""
+        with self.errors():
+            try:
+                result, connection = self._try(work)
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                if not self._drop_if_broken():
+                    raise
+                result, connection = self._try(work)
+            self._commit(connection)
+            return result
+
+    def _try(self, work: Callable[[Cursor], Result]) -> tuple[Result, Connection]:
+        connection = self._mine()
+        try:
+            with connection.cursor() as cursor:
+                return work(cursor), connection
+        except BaseException:
+            if not connection.broken:
+                connection.rollback()
+            raise
+
+    def _commit(self, connection: Connection) -> None:
+        try:
+            connection.commit()
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            if self._drop_if_broken():
+                raise Unclear(
+                    f"the control database {self.where} did not say whether it kept a change",
+                    hint="the run looks again before it goes on",
+                ) from None
+            raise
+
+    def _mine(self) -> Connection:
+        me = threading.current_thread()
+        connection = self._open.get(me)
+        if connection is not None and not connection.closed:
+            return connection
+        connection = self.connect()
+        with self._lock:
+            gone = [thread for thread in self._open if not thread.is_alive()]
+            left = [self._open.pop(thread) for thread in gone]
+            self._open[me] = connection
+        for old in left:
+            old.close()
+        return connection
+
+    def connect(self) -> Connection:
+        """A new connection of the caller's own, not in a transaction."""
+        address = self._address()
+        self.where = str(address)
+        connection: Connection = psycopg.connect(**address.arguments(), **_LIVENESS)
+        connection.execute(self._set_up)
+        connection.commit()
+        return connection
+
+    def _drop_if_broken(self) -> bool:
+        me = threading.current_thread()
+        connection = self._open.get(me)
+        if connection is None or not (connection.broken or connection.closed):
+            return False
+        with self._lock:
+            del self._open[me]
+        connection.close()
+        return True
+
+    def close(self) -> None:
+        with self._lock:
+            connections, self._open = list(self._open.values()), {}
+        for connection in connections:
+            connection.close()
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Driver errors in our words: the driver's own texts may hold values, so they are not passed on."""
+        try:
+            yield
+        except SyncError:
+            raise
+        except psycopg.Error as error:
+            raise self._sorted(error) from None
+
+    def _sorted(self, error: psycopg.Error) -> SyncError | psycopg.Error:
+        state = error.sqlstate or ""
+        if state.startswith("28"):
+            return _stop(self.where, "refuses the login", "check SYNC_ASSETS_PG_USER and _PASSWORD", state)
+        if state == "3D000":
+            return _stop(self.where, "does not exist", "create the database: createdb NAME", state)
+        if state == "42501":
+            return _stop(self.where, "denies a right", "let the user own the schema sync_assets", state)
+        if state.startswith("42P01") or state == "3F000":
+            return _stop(self.where, "has no tables", "open it with open_store(), which makes them", state)
+        passing = state.startswith(_PASSING) or not state
+        if passing and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            after = 60.0 if state.startswith("53") else 1.0  # a full disk is not emptied in a second
+            text = f"the control database {self.where} cannot be used now ({type(error).__name__})"
+            return Retry(text, after=after, hint="is PostgreSQL running and reachable?", code=state)
+        return error
+
+
+def _stop(where: str, trouble: str, hint: str, state: str) -> Stop:
+    return Stop(f"the control database {where} {trouble}", hint=hint, code=state)

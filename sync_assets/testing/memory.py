@@ -1,0 +1,158 @@
+"""The control database in memory: the exact twin of `store.PostgresStore` for tests that need no server.
+
+Both pass the same contract tests. Times come from the clock that is handed in.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from sync_assets.engine.control import Incident, JournalEntry, Lease, LeaseHeld, SyncState
+from sync_assets.engine.errors import Fenced
+from sync_assets.engine.model import Rejected
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class _Held:
+    owner: str | None
+    token: int
+    until: datetime
+
+
+class MemoryStore:
+    """Safe to share between threads. `runs` holds what `record_run` was told, newest last."""
+
+    def __init__(self, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._leases: dict[str, _Held] = {}
+        self._journal: dict[str, JournalEntry] = {}
+        self._states: dict[tuple[str, str], SyncState] = {}
+        self._rejects: dict[tuple[str, str], Rejected] = {}
+        self._incidents: dict[str, Incident] = {}
+        self.runs: dict[tuple[str, str, str], tuple[str, dict[str, object]]] = {}
+
+    def close(self) -> None:
+        """Nothing to close; for symmetry."""
+
+    # -- leases
+
+    def acquire_lease(self, name: str, owner: str, seconds: float) -> Lease:
+        with self._lock:
+            now = self._clock()
+            held = self._leases.get(name)
+            if held and held.owner is not None and held.until > now:
+                left = (held.until - now).total_seconds()
+                raise LeaseHeld(f"{name} is being written by {held.owner}", after=left, hint="wait for it to end")
+            token = held.token + 1 if held else 1
+            self._leases[name] = _Held(owner, token, now + timedelta(seconds=seconds))
+            return Lease(name, owner, token, seconds)
+
+    def renew_lease(self, lease: Lease) -> None:
+        with self._lock:
+            self._check(lease).until = self._clock() + timedelta(seconds=lease.seconds)
+
+    def release_lease(self, lease: Lease) -> None:
+        with self._lock:
+            held = self._leases.get(lease.name)
+            if held and held.token == lease.token:
+                held.owner = None
+
+    def _check(self, lease: Lease) -> _Held:
+        held = self._leases.get(lease.name)
+        if held is None or held.token != lease.token or held.owner is None:
+            raise Fenced(
+                f"{lease.name}: another worker has taken over since token {lease.token}",
+                hint="nothing to do: the other run goes on; this one has stopped",
+                code="fenced",
+            )
+        return held
+
+    # -- journal
+
+    def journal(self, lease: Lease, entry: JournalEntry) -> None:
+        with self._lock:
+            self._check(lease)
+            self._journal.setdefault(entry.client_token, replace(entry, written_at=self._clock()))
+
+    def journal_done(self, client_tokens: Iterable[str]) -> None:
+        with self._lock:
+            for token in client_tokens:
+                self._journal.pop(token, None)
+
+    def journal_open(self, target: str) -> Sequence[JournalEntry]:
+        with self._lock:
+            return [entry for entry in self._journal.values() if entry.target == target]
+
+    # -- states
+
+    def state(self, sync: str, partition: str = "") -> SyncState:
+        with self._lock:
+            return self._states.get((sync, partition), SyncState())
+
+    def save_state(self, lease: Lease, sync: str, partition: str, state: SyncState) -> None:
+        with self._lock:
+            self._check(lease)
+            finished = state.finished_at or self._clock()
+            self._states[sync, partition] = replace(state, finished_at=finished)
+
+    # -- rejects
+
+    def rejects(self, sync: str) -> Sequence[Rejected]:
+        with self._lock:
+            return [self._rejects[at] for at in sorted(self._rejects) if at[0] == sync]
+
+    def save_rejects(self, sync: str, rejected: Sequence[Rejected], resolved: Iterable[str]) -> None:
+        with self._lock:
+            self.forget_rejects(sync, resolved)
+            for one in map(_storable, rejected):
+                self._rejects[sync, one.key] = one
+
+    def forget_rejects(self, sync: str, keys: Iterable[str] | None = None) -> int:
+        with self._lock:
+            wanted = None if keys is None else {_text(key) for key in keys}
+            gone = [at for at in self._rejects if at[0] == sync and (wanted is None or at[1] in wanted)]
+            for at in gone:
+                del self._rejects[at]
+            return len(gone)
+
+    # -- incidents and runs
+
+    def open_incident(self, name: str, message: str) -> tuple[Incident, bool]:
+        with self._lock:
+            seen = self._incidents.get(name)
+            opened = seen.opened_at if seen else self._clock()
+            count = seen.occurrences + 1 if seen else 1
+            self._incidents[name] = Incident(name, opened, None, _text(message), count)
+            return self._incidents[name], seen is None
+
+    def close_incident(self, name: str) -> Incident | None:
+        with self._lock:
+            seen = self._incidents.pop(name, None)
+            return replace(seen, closed_at=self._clock()) if seen else None
+
+    def record_run(self, run_id: str, sync: str, partition: str, outcome: str, report: dict[str, object]) -> None:
+        with self._lock:
+            self.runs[run_id, sync, partition] = (outcome, report)
+
+
+def _storable(one: Rejected) -> Rejected:
+    return replace(
+        one,
+        key=_text(one.key),
+        field=_text(one.field),
+        reason=_text(one.reason),
+        partition=_text(one.partition),
+    )
+
+
+def _text(text: str) -> str:
+    """As a PostgreSQL text column gives it back."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{SYMBOL FOR NULL}")

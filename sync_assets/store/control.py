@@ -29,7 +29,11 @@ def open_store(address: Callable[[], Address] = control_address) -> PostgresStor
     `address` is called for each new connection, so that a server that died is started again.
     """
     store = PostgresStore(address)
-    store.prepare()
+    try:
+        store.prepare()
+    except BaseException:
+        store.close()
+        raise
     return store
 
 

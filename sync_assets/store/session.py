@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from sync_assets.engine.errors import Retry, Stop, SyncError, Unclear
 from sync_assets.store.address import Address
@@ -91,7 +92,10 @@ class Sessions:
         """A new connection of the caller's own, not in a transaction."""
         address = self._address()
         self.where = str(address)
-        connection: Connection = psycopg.connect(**address.arguments(), **_LIVENESS)
+        try:
+            connection: Connection = psycopg.connect(**address.arguments(), **_LIVENESS)
+        except psycopg.OperationalError as error:
+            raise _not_connected(address, error) from None
         connection.execute(self._set_up)
         connection.commit()
         return connection
@@ -124,10 +128,6 @@ class Sessions:
 
     def _sorted(self, error: psycopg.Error) -> SyncError | psycopg.Error:
         state = error.sqlstate or ""
-        if state.startswith("28"):
-            return _stop(self.where, "refuses the login", "check SYNC_ASSETS_PG_USER and _PASSWORD", state)
-        if state == "3D000":
-            return _stop(self.where, "does not exist", "create the database: createdb NAME", state)
         if state == "42501":
             return _stop(self.where, "denies a right", "let the user own the schema sync_assets", state)
         if state.startswith("42P01") or state == "3F000":
@@ -138,6 +138,21 @@ class Sessions:
             text = f"the control database {self.where} cannot be used now ({type(error).__name__})"
             return Retry(text, after=after, hint="is PostgreSQL running and reachable?", code=state)
         return error
+
+
+def _not_connected(address: Address, error: psycopg.OperationalError) -> SyncError:
+    """libpq gives no SQLSTATE for a failed login: ask the server, without a login, whether it would talk to us.
+
+    It would: then it refused us, and a password that is wrong is not tried again. That it had no connection left
+    is known by text only; in another language it is taken for a refusal.
+    """
+    where = f"the control database {address}"
+    target = make_conninfo(host=address.host, port=address.port, connect_timeout=5)
+    full = "too many" in str(error) or "connection slots" in str(error)
+    if not full and psycopg.pq.PGconn.ping(target.encode()) == psycopg.pq.Ping.OK:
+        hint = f"check user and password, and that the database exists: createdb {address.database}"
+        return Stop(f"{where} refuses the login", hint=hint, code="login")
+    return Retry(f"{where} cannot be reached", after=1.0, hint="is PostgreSQL running and reachable?", code="connect")
 
 
 def _stop(where: str, trouble: str, hint: str, state: str) -> Stop:

@@ -1,1 +1,9 @@
+"""The YAML vocabulary: what a `type:` in a defs file may be, and how it looks in Dagster.
 
+Only this package and `definitions.py` know Dagster.
+"""
+
+from sync_assets.components.connections import Connections
+from sync_assets.components.table_sync import TableSync
+
+__all__ = ["Connections", "TableSync"]

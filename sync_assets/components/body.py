@@ -1,0 +1,162 @@
+"""What happens inside a run: the engine does the work, this tells Dagster about it.
+
+One run may cover many partitions. Each good one gets its own event with its own counts; failures are collected and
+raised once at the end, so that Dagster marks exactly those. Errors become what their class asks for: `Retry` waits
+inside the same run, everything else ends it at once and is not tried again by itself. Must not know schedules, sensors
+or how definitions are built.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from sync_assets.components import checks, freshness, metadata
+from sync_assets.components.execution import Execution
+from sync_assets.components.naming import board_key
+from sync_assets.engine.errors import Retry, SyncError
+from sync_assets.engine.model import Mode, Report
+from sync_assets.project.load import PlacedSync, Project
+
+MAX_RETRIES = 3
+LONGEST_WAIT = 300.0  # seconds; a run that waits holds its slot
+NO_RUN_RETRY = "dagster/retry_on_asset_or_op_failure"
+
+Events = Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]
+
+
+class RunConfig(dg.Config):
+    """What may be changed for one run, in the launchpad."""
+
+    mode: str | None = None
+    accept_empty: bool = False
+
+
+class LoggedProgress:
+    """Logs how far the work is, at most every `every` seconds."""
+
+    def __init__(
+        self, log: Callable[[str], None], *, every: float = 5.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._log, self._every, self._clock = log, every, clock
+        self._last = clock()
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        now = self._clock()
+        if now - self._last < self._every:
+            return
+        self._last = now
+        self._log(f"{stage}: {done:,}" + (f" of {total:,}" if total is not None else ""))
+
+
+def run_sync_in_dagster(
+    execution: Execution,
+    project: Project,
+    sync: PlacedSync,
+    context: dg.AssetExecutionContext,
+    config: RunConfig,
+) -> Events:
+    """Do the work of one step and yield its events. Raises what Dagster understands."""
+    keys = _keys_to_do(context, sync)
+    try:
+        report = execution.run(
+            project,
+            sync.spec.name,
+            partitions=keys,
+            mode=Mode(config.mode) if config.mode else None,
+            run_id=context.run_id,
+            progress=LoggedProgress(context.log.info),
+            accept_empty=config.accept_empty,
+        )
+    except Retry as error:
+        raise _retried(context, str(error), error.after, {}) from None
+    except SyncError as error:
+        raise _ended(context, str(error), {}) from None
+    yield from _tell(context, sync, report)
+
+
+def _keys_to_do(context: dg.AssetExecutionContext, sync: PlacedSync) -> Sequence[str] | None:
+    """The run's partitions, without those that an earlier attempt of this step has finished."""
+    if sync.spec.partitions is None:
+        return None
+    keys = list(context.partition_keys)
+    if not context.retry_number:
+        return keys
+    done = _written_in_run(context.instance, context.run_id, board_key(sync))
+    return [key for key in keys if key not in done]
+
+
+def _written_in_run(instance: dg.DagsterInstance, run_id: str, key: dg.AssetKey) -> set[str | None]:
+    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    events = [entry.dagster_event for entry in entries if entry.dagster_event is not None]
+    return {event.partition for event in events if event.asset_key == key}
+
+
+def _tell(context: dg.AssetExecutionContext, sync: PlacedSync, report: Report) -> Events:
+    for note in report.notes:
+        context.log.info(note)
+    partitioned = sync.spec.partitions is not None
+    if partitioned:
+        _log_partitions(context, sync, report)
+    if report.failed and _all_passing(report) and context.retry_number < MAX_RETRIES:
+        raise _retried(context, _summary(report), 0.0, _reasons(report))
+    if not partitioned and not report.failed:
+        yield dg.MaterializeResult(asset_key=board_key(sync), metadata=metadata.of_report(report))
+    yield from checks.results(sync, report)
+    if sync.spec.fresh_within:
+        yield _freshness(context, sync, report)
+    if report.failed:
+        raise _ended(context, _summary(report), _reasons(report))
+
+
+def _freshness(context: dg.AssetExecutionContext, sync: PlacedSync, report: Report) -> dg.AssetCheckResult:
+    """Without partitions the data is being written right now; with them, ask which ones have been."""
+    if sync.spec.partitions is None:
+        return dg.AssetCheckResult(asset_key=board_key(sync), check_name=checks.FRESHNESS, passed=not report.failed)
+    return freshness.evaluate(context.instance, sync, datetime.now(UTC))
+
+
+def _log_partitions(context: dg.AssetExecutionContext, sync: PlacedSync, report: Report) -> None:
+    good = [key for key in report.partitions if key not in report.failed]
+    for key in good:
+        shown = dict(metadata.of_partition(report, key))
+        if len(good) == 1:
+            shown |= metadata.of_effort(report)
+        context.log_event(dg.AssetMaterialization(board_key(sync), partition=key, metadata=shown))
+
+
+def _all_passing(report: Report) -> bool:
+    return all(info.kind == "retry" for info in report.failed.values())
+
+
+def _reasons(report: Report) -> dict[str, str]:
+    return {key: info.message for key, info in report.failed.items()}
+
+
+def _retried(
+    context: dg.AssetExecutionContext, message: str, after: float, failed: dict[str, str]
+) -> dg.RetryRequested | dg.Failure:
+    """Try this step again, in this run, after `after` seconds or a growing wait; a few times, then give up."""
+    attempt = context.retry_number
+    if attempt >= MAX_RETRIES:
+        return _ended(context, f"{message} (after {attempt + 1} attempts)", failed)
+    wait = min(max(after, 5.0 * 2**attempt), LONGEST_WAIT)
+    context.log.warning(f"{message}; attempt {attempt + 2} in {wait:.0f} s")
+    return dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=wait)
+
+
+def _ended(context: dg.AssetExecutionContext, message: str, failed: dict[str, str]) -> dg.Failure:
+    """End the run, and keep Dagster's run retries (for crashes) away from it."""
+    context.instance.add_run_tags(context.run_id, {NO_RUN_RETRY: "false"})
+    shown = {"failed": metadata.of_failures(failed), "failed_partitions": len(failed)} if failed else {}
+    return dg.Failure(message, metadata=shown, allow_retries=False)
+
+
+def _summary(report: Report) -> str:
+    failed = list(report.failed.items())
+    lines = [f"{key}: {info.message}" if key else info.message for key, info in failed[:5]]
+    more = f" (and {len(failed) - 5} more)" if len(failed) > 5 else ""
+    total = len(report.partitions.keys() | report.failed.keys())
+    head = f"{len(failed)} of {total} partitions failed: " if any(key for key, _ in failed) else ""
+    return head + "; ".join(lines) + more

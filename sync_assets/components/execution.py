@@ -1,0 +1,103 @@
+"""The seam between Dagster and the engine: what the definitions call when something is to be done.
+
+Everything heavy (drivers, the HTTP client, the control database) is imported when a run, a look or an alert needs it,
+not when definitions load. Tests pass their own `Execution`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sync_assets.engine.control import ControlStore
+from sync_assets.engine.model import Mode, Observation, Progress, Report
+from sync_assets.project.load import Project
+
+
+class RunSync(Protocol):
+    def __call__(
+        self,
+        project: Project,
+        name: str,
+        *,
+        partitions: Sequence[str] | None,
+        mode: Mode | None = None,
+        run_id: str,
+        progress: Progress,
+        accept_empty: bool = False,
+    ) -> Report: ...
+
+
+class ObserveSync(Protocol):
+    def __call__(self, project: Project, name: str, partitions: Sequence[str] | None) -> Mapping[str, Observation]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a group is told: one failure or one recovery."""
+
+    title: str
+    lines: tuple[str, ...]
+    link: str
+    recovered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """The four things that definitions do with the world."""
+
+    run: RunSync
+    observe: ObserveSync
+    open_store: Callable[[], ControlStore]
+    notify: Callable[[Project, str, Notice], None]  # project, name of the feishu_bot connection, what to say
+
+
+def run_link(run_id: str) -> str:
+    """Address of a run in the UI. SYNC_ASSETS_UI_URL says where the UI is seen from."""
+    return f"{os.environ.get('SYNC_ASSETS_UI_URL', 'http://127.0.0.1:3000').rstrip('/')}/runs/{run_id}"
+
+
+def _run(
+    project: Project,
+    name: str,
+    *,
+    partitions: Sequence[str] | None,
+    mode: Mode | None = None,
+    run_id: str,
+    progress: Progress,
+    accept_empty: bool = False,
+) -> Report:
+    from sync_assets.project.run import run_sync
+
+    return run_sync(
+        project,
+        name,
+        partitions=partitions,
+        mode=mode,
+        run_id=run_id,
+        progress=progress,
+        accept_empty=accept_empty,
+    )
+
+
+def _observe(project: Project, name: str, partitions: Sequence[str] | None) -> Mapping[str, Observation]:
+    from sync_assets.project.run import observe_sync
+
+    return observe_sync(project, name, partitions)
+
+
+def _open_store() -> ControlStore:
+    from sync_assets.store.control import open_store
+
+    return open_store()
+
+
+def _notify(project: Project, bot: str, notice: Notice) -> None:
+    from sync_assets.components.notices import send
+
+    send(project, bot, notice)
+
+
+REAL = Execution(run=_run, observe=_observe, open_store=_open_store, notify=_notify)

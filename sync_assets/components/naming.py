@@ -1,0 +1,61 @@
+"""What things are called in Dagster: asset keys, groups, pools, jobs. The one place where keys are made.
+
+A table has the same key whether a sync reads it or writes it, so chains join up. Dagster wants ASCII words here; names
+that are not (a Chinese table) become a slug with a checksum, and the true name goes into the title. Must not know
+partitions, runs or the engine.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+from zlib import crc32
+
+from dagster import AssetKey
+
+from sync_assets.components.lineage import tables_read
+from sync_assets.project.load import PlacedSync
+
+
+def slug(name: str) -> str:
+    """`name` as an ASCII word. A name that loses something gets a checksum, so that two of them stay two."""
+    plain = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")
+    return name if plain == name and name else f"{plain or 'x'}_{crc32(name.encode()):08x}"
+
+
+def table_key(connection: str, table: str) -> AssetKey:
+    """The asset of a table, read or written: connection / schema / table."""
+    return AssetKey([slug(connection), *(slug(part) for part in table.split("."))])
+
+
+def board_key(sync: PlacedSync) -> AssetKey:
+    """The asset that a sync writes: target connection / name of the sync."""
+    return AssetKey([slug(sync.target), slug(sync.spec.name)])
+
+
+def source_keys(sync: PlacedSync) -> tuple[AssetKey, ...]:
+    """The assets that a sync reads: its table, the tables of its query, or the query itself where none is found."""
+    if sync.spec.table is not None:
+        return (table_key(sync.source, sync.spec.table),)
+    tables = tables_read(sync.spec.query or "")
+    if not tables:
+        return (AssetKey([slug(sync.source), f"{slug(sync.spec.name)}_query"]),)
+    return tuple(dict.fromkeys(table_key(sync.source, table) for table in tables))
+
+
+def group(sync: PlacedSync) -> str:
+    """The file's own name, or its folder's where the file is just ``defs.yaml``."""
+    path = Path(sync.path)
+    return slug(path.parent.name if path.stem in ("defs", "component") else path.stem)
+
+
+def pool(sync: PlacedSync) -> str:
+    """One slot per board: a second run waits instead of finding the lease taken. The lease is the real guard."""
+    link = urlsplit(sync.spec.bitable)
+    table = parse_qs(link.query).get("table", [sync.spec.table_name or ""])[0]
+    return f"bitable_{slug(link.path.rsplit('/', 1)[-1])}_{slug(table) if table else 'base'}"
+
+
+def op_name(key: AssetKey) -> str:
+    return "__".join(key.path)

@@ -183,14 +183,18 @@ class FixedValues(Strict):
         return self
 
 
+# Tags stand in the places that pydantic reports; with blanks they cannot be taken for fields.
+WINDOWS, VALUES = "time windows", "fixed values"
+
+
 def _kind_of_partitions(value: Any) -> str:
     """Which of the two kinds is meant, so that only its own faults are reported."""
     names = value if isinstance(value, dict) else getattr(type(value), "model_fields", {})
-    return "values" if "values" in names and "every" not in names else "windows"
+    return VALUES if "values" in names and "every" not in names else WINDOWS
 
 
 Partitions = Annotated[
-    Annotated[TimeWindows, Tag("windows")] | Annotated[FixedValues, Tag("values")],
+    Annotated[TimeWindows, Tag(WINDOWS)] | Annotated[FixedValues, Tag(VALUES)],
     Discriminator(_kind_of_partitions),
 ]
 

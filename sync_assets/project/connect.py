@@ -1,0 +1,100 @@
+"""From a named connection to something that can be talked to. Secrets are opened here, as late as possible."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sync_assets.databases.base import ConnectionArgs
+from sync_assets.databases.base import Database as DatabaseProtocol
+from sync_assets.databases.base import open_database as open_named
+from sync_assets.engine.errors import Stop
+from sync_assets.engine.model import Delivery
+from sync_assets.feishu.client import FeishuClient
+from sync_assets.feishu.shared import shared_client
+from sync_assets.project.load import PlacedSync, Project
+from sync_assets.project.spec import ColumnSpec, Connection, Feishu, MySQL, Postgres, SQLite
+from sync_assets.sources.sql import SqlSource
+from sync_assets.store.secrets import expand, opener
+from sync_assets.targets.bitable.strategy import FieldWords
+from sync_assets.targets.bitable.target import BitableTarget, BoardSpec
+
+
+def connection(project: Project, name: str) -> Connection:
+    """The connection of that name. Raises `Stop` with the names there are."""
+    found = project.connections.get(name)
+    if found is None:
+        known = ", ".join(sorted(project.connections)) or "none yet"
+        raise Stop(f"there is no connection named {name}", hint=f"connections: {known}", code="unknown_connection")
+    return found
+
+
+def open_database(project: Project, name: str) -> DatabaseProtocol:
+    """The database behind a connection; nothing is dialled yet."""
+    spec = connection(project, name)
+    if isinstance(spec, SQLite):
+        return open_named(spec.type, name, ConnectionArgs(path=expand(spec.path)))
+    if not isinstance(spec, MySQL | Postgres):
+        raise Stop(f"connection {name} is no database", hint="choose one of type mysql, postgres or sqlite")
+    args = ConnectionArgs(
+        host=expand(spec.host),
+        port=int(expand(str(spec.port))),
+        database=expand(spec.database),
+        user=expand(spec.user),
+        open_password=opener(spec.password) if spec.password else None,
+        tls=spec.tls,
+        ca=spec.ca,
+    )
+    if isinstance(spec, MySQL) and spec.socket:
+        args = replace(args, socket=expand(spec.socket))
+    return open_named(spec.type, name, args)
+
+
+def open_source(project: Project, placed: PlacedSync) -> SqlSource:
+    """The source of a sync."""
+    spec = placed.spec
+    return SqlSource(
+        spec.name,
+        open_database(project, placed.source),
+        table=spec.table,
+        query=spec.query,
+        time_zone=placed.time_zone,
+        partitions=spec.partitions.column if spec.partitions else None,
+        watermark=spec.watermark,
+    )
+
+
+def open_feishu(project: Project, name: str) -> FeishuClient:
+    """A client of a Feishu app; no token is fetched yet."""
+    spec = connection(project, name)
+    if not isinstance(spec, Feishu):
+        raise Stop(f"connection {name} is no Feishu app", hint="choose one of type feishu")
+    return shared_client(expand(spec.app_id), opener(spec.app_secret), expand(spec.host))
+
+
+def open_board(project: Project, placed: PlacedSync, delivery: Delivery) -> BitableTarget:
+    """The target of a sync."""
+    spec = placed.spec
+    board = BoardSpec(
+        sync=spec.name,
+        link=expand(spec.bitable),
+        table_name=spec.table_name,
+        key=tuple(spec.key),
+        strategy=spec.field_types,
+        words={name: _words(said) for name, said in spec.columns.items()},
+        zone=placed.time_zone,
+        create_fields=spec.create_fields,
+    )
+    target = BitableTarget(board, open_feishu(project, placed.target), delivery)
+    target.limits = replace(target.limits, create_rows=spec.batch_rows, update_rows=spec.batch_rows)
+    return target
+
+
+def _words(said: ColumnSpec) -> FieldWords:
+    return FieldWords(
+        field=said.field,
+        type=said.type,
+        format=said.format,
+        currency=said.currency,
+        options=tuple(said.options or ()),
+        skip=said.skip,
+    )

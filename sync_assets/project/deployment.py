@@ -1,0 +1,79 @@
+"""A deployment as loaded: its connections and syncs, each with the place where it is written. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from sync_assets.engine.errors import Stop
+from sync_assets.project import documents
+from sync_assets.project.faults import listed
+from sync_assets.project.spec import Connection, Database, Feishu, FeishuBot, SyncSpec
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedSync:
+    """A sync with what its file says for all syncs of the file.
+
+    `schedule` is the sync's own or the file's. `file` is the short name of the file: that of the folder for a
+    `defs.yaml`. `document` and `position` say where in the file it stands.
+    """
+
+    spec: SyncSpec
+    source: str
+    target: str
+    schedule: str | None
+    alerts: str | None
+    time_zone: ZoneInfo
+    path: Path
+    file: str
+    document: int = 0
+    position: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def line(self) -> int:
+        """The line it begins on; looked up when asked for."""
+        way = ("attributes", "syncs", self.position)
+        return documents.lines(self.path).line(self.document, way)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Everything that the YAML files of a deployment say, checked as a whole."""
+
+    connections: Mapping[str, Connection]
+    syncs: Mapping[str, PlacedSync]
+    time_zone: ZoneInfo
+
+    def sync(self, name: str) -> PlacedSync:
+        """Raises `Stop` that names the nearest for a sync that does not exist."""
+        if name not in self.syncs:
+            raise Stop(f"there is no sync {name!r}", hint=_choice(name, self.syncs), code="sync")
+        return self.syncs[name]
+
+    def connection(self, name: str) -> Connection:
+        """Raises `Stop` that names the nearest for a connection that does not exist."""
+        if name not in self.connections:
+            raise Stop(f"there is no connection {name!r}", hint=_choice(name, self.connections), code="connection")
+        return self.connections[name]
+
+
+def _choice(name: str, known: Mapping[str, object]) -> str:
+    return f"known are {listed(known, name)}" if known else "the project has none yet: write one into sync_assets/defs"
+
+
+def connections_of(project: Project, sync: PlacedSync) -> tuple[Database, Feishu, FeishuBot | None]:
+    """The source, the target and the bot of a sync; their kinds were checked when the project was loaded."""
+    source, target = project.connection(sync.source), project.connection(sync.target)
+    bot = project.connection(sync.alerts) if sync.alerts else None
+    if isinstance(source, Feishu | FeishuBot) or not isinstance(target, Feishu):
+        raise Stop(f"{sync.name}: its connections are of the wrong kinds", hint="load the project from its files")
+    if bot is not None and not isinstance(bot, FeishuBot):
+        raise Stop(f"{sync.name}: alerts names no feishu_bot", hint="load the project from its files")
+    return source, target, bot

@@ -1,0 +1,201 @@
+"""From a sync as written to a run of it: opens its source and target, calls the engine, closes them.
+
+The one seam through which the command line and the Dagster components reach the engine.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from hashlib import blake2b
+
+from sync_assets.engine.control import ControlStore
+from sync_assets.engine.errors import Stop, SyncError
+from sync_assets.engine.guard import DeleteLimit
+from sync_assets.engine.job import Job
+from sync_assets.engine.model import (
+    Delivery,
+    Mode,
+    Observation,
+    Partition,
+    Progress,
+    Report,
+    Source,
+    silent,
+)
+from sync_assets.engine.run import Run
+from sync_assets.engine.target import Target
+from sync_assets.project.connect import open_board, open_source
+from sync_assets.project.load import PlacedSync, Project
+from sync_assets.project.spec import SyncSpec
+from sync_assets.project.windows import partition as partition_of
+
+
+def run_sync(
+    project: Project,
+    name: str,
+    *,
+    partitions: Sequence[str] | None = None,
+    mode: Mode | None = None,
+    run_id: str = "",
+    progress: Progress = silent,
+    accept_empty: bool = False,
+    store: ControlStore | None = None,
+) -> Report:
+    """Run one sync, or some partitions of it, and keep its history. Raises `Stop` or `Retry`."""
+    placed = find(project, name)
+    with ExitStack() as stack:
+        control = store or stack.enter_context(_opened_store())
+        source, target = _open(project, placed, mode, stack)
+        run = Run(
+            job=job_of(placed, mode, run_id, accept_empty),
+            source=source,
+            target=target,
+            store=control,
+            partitions=wanted(placed, partitions),
+            owner=f"{socket.gethostname()}:{os.getpid()}:{run_id}",
+            progress=progress,
+        )
+        return _recorded(run, run_id or f"cli-{time.time_ns()}", ",".join(partitions or ()))
+
+
+def plan_sync(
+    project: Project,
+    name: str,
+    *,
+    partition: str | None = None,
+    mode: Mode | None = None,
+    progress: Progress = silent,
+    store: ControlStore | None = None,
+) -> Report:
+    """What a run would do: the report of a run that writes nothing, on either side."""
+    placed = find(project, name)
+    with ExitStack() as stack:
+        control = store or stack.enter_context(_opened_store())
+        source, target = _open(project, placed, mode, stack)
+        parts = wanted(placed, [partition] if partition else None)
+        job = job_of(placed, mode, "", accept_empty=False)
+        return Run(job, source, target, control, parts, progress=progress, dry=True).execute()
+
+
+def observe_sync(project: Project, name: str, partitions: Sequence[str] | None = None) -> Mapping[str, Observation]:
+    """The cheap look at a sync's source, per partition key ("" without partitions)."""
+    placed = find(project, name)
+    with ExitStack() as stack:
+        source = open_source(project, placed)
+        stack.callback(source.close)
+        spec = placed.spec
+        if spec.sensor and spec.sensor.query:
+            return {"": source.observe_query(spec.sensor.query)}
+        if partitions is None:
+            return {"": source.observe()}
+        return source.observe_windows(wanted(placed, partitions))
+
+
+def find(project: Project, name: str) -> PlacedSync:
+    """The sync of that name. Raises `Stop` with the names there are."""
+    placed = project.syncs.get(name)
+    if placed is None:
+        known = ", ".join(sorted(project.syncs)) or "none yet"
+        raise Stop(f"there is no sync named {name}", hint=f"syncs: {known}", code="unknown_sync")
+    return placed
+
+
+def wanted(placed: PlacedSync, keys: Sequence[str] | None) -> list[Partition]:
+    """The partitions named by `keys`. Raises `Stop` when a key does not belong to the sync."""
+    parts = placed.spec.partitions
+    if parts is None:
+        if keys:
+            raise Stop(f"{placed.spec.name} has no partitions", hint="leave --partition out")
+        return []
+    if not keys:
+        raise Stop(f"{placed.spec.name} is partitioned", hint="name at least one: --partition KEY", code="partition")
+    return [partition_of(parts, key, placed.time_zone) for key in keys]
+
+
+def job_of(placed: PlacedSync, mode: Mode | None, run_id: str, accept_empty: bool) -> Job:
+    """The engine's view of a sync."""
+    spec, chosen = placed.spec, mode or placed.spec.mode
+    if not spec.key and chosen not in (Mode.CLONE, Mode.APPEND):
+        raise Stop(f"{spec.name}: mode {chosen} needs a key", hint="without one only clone and append are possible")
+    whole = chosen in (Mode.OVERWRITE, Mode.CLONE)
+    seed = f"{spec.name}:{run_id or time.time_ns()}" if spec.partitions is None else spec.name
+    return Job(
+        sync=spec.name,
+        mode=chosen,
+        key=tuple(spec.key),
+        watermark=spec.watermark,
+        lookback=spec.lookback,
+        partition_column=spec.partitions.column if spec.partitions else None,
+        source_duplicates=spec.duplicates.source,
+        target_duplicates=spec.duplicates.target,
+        delete_limit=DeleteLimit(spec.delete_guard.share, spec.delete_guard.rows),
+        allow_empty_source=spec.allow_empty_source,
+        accept_shrunken=accept_empty,
+        reject_limit=spec.reject_limit,
+        clear_unmapped=whole if spec.unmapped is None else spec.unmapped == "clear",
+        append_column=spec.append_column,
+        rescan=spec.verify == "rescan",
+        seed=blake2b(seed.encode(), digest_size=6).hexdigest(),
+        spec_digest=digest_of(spec),
+    )
+
+
+def digest_of(spec: SyncSpec) -> str:
+    """A fingerprint of what a sync reads and how: a changed query must not continue at the old position."""
+    said = spec.model_dump_json(include={"table", "query", "key", "watermark", "columns", "bitable", "table_name"})
+    return blake2b(said.encode(), digest_size=8).hexdigest()
+
+
+@contextmanager
+def _opened_store() -> Iterator[ControlStore]:
+    from sync_assets.store.control import open_store
+
+    store = open_store()
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _open(project: Project, placed: PlacedSync, mode: Mode | None, stack: ExitStack) -> tuple[Source, Target]:
+    source = open_source(project, placed)
+    stack.callback(source.close)
+    append = (mode or placed.spec.mode) is Mode.APPEND
+    target = open_board(project, placed, Delivery.APPEND if append else Delivery.TOKEN)
+    stack.callback(target.close)
+    return source, target
+
+
+def _recorded(run: Run, run_id: str, partition: str) -> Report:
+    """Execute, and leave one line of history whatever happens."""
+    started = datetime.now(UTC)
+    try:
+        report = run.execute()
+    except SyncError as error:
+        summary = {"error": str(error), "started_at": started.isoformat()}
+        run.store.record_run(run_id, run.job.sync, partition, "failed", summary)
+        raise
+    run.store.record_run(run_id, run.job.sync, partition, "finished", _summary(report, started))
+    return report
+
+
+def _summary(report: Report, started: datetime) -> dict[str, object]:
+    counts = report.counts
+    return {
+        "started_at": started.isoformat(),
+        "mode": str(report.mode),
+        "read": counts.read,
+        "created": counts.created,
+        "updated": counts.updated,
+        "unchanged": counts.unchanged,
+        "rejected": counts.rejected,
+        "deleted": counts.deleted,
+        "requests": report.requests,
+        "seconds": round(report.seconds, 3),
+        "failed_partitions": {key: info.message for key, info in report.failed.items()},
+    }

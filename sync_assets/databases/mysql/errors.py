@@ -1,0 +1,117 @@
+"""MySQL's and MariaDB's errors, sorted by what to do next. Reads numbers; names only, from errors about the schema."""
+
+from __future__ import annotations
+
+import re
+import ssl
+
+import pymysql
+
+from sync_assets.engine.errors import Retry, Stop, SyncError
+
+_Rule = tuple[type[SyncError], str, str]
+_LOGIN: _Rule = (Stop, "the login was refused", "check user and password; it was tried once")
+_WRITE: _Rule = (Stop, "the query tries to write, and was refused", "a source query can only read")
+_SLOW: _Rule = (Stop, "the query ran longer than it may", "give it an index or a smaller window")
+_LOST: _Rule = (Retry, "the connection was lost", "")
+_SYNTAX: _Rule = (Stop, "the query has a syntax error", "try it in the mysql client")
+_FULL: _Rule = (Retry, "the server is short of memory, disk or connections", "look after the server")
+_BUSY: _Rule = (Retry, "the server ended the transaction in favour of another", "")
+_STOPPING: _Rule = (Retry, "the server is starting or stopping", "")
+_VALUE: _Rule = (Stop, "an expression of the query fails on a value", "guard it: NULLIF, CASE, a safer cast")
+_ADDRESS: _Rule = (Retry, "nothing answers at this address", "check host and port, and that the server runs")
+
+_NUMBERS: dict[int, _Rule] = {
+    1044: (Stop, "this user has no right to the database", "grant select on it to this user"),
+    1045: _LOGIN, 1698: _LOGIN, 1862: _LOGIN, 3118: _LOGIN, 1820: _LOGIN, 4151: _LOGIN, 1251: _LOGIN, 1524: _LOGIN,
+    1130: (Stop, "the server does not accept this machine", "create the user for this host: 'user'@'%'"),
+    1129: (Stop, "the server blocks this machine after too many failures", "run FLUSH HOSTS there"),
+    3159: (Stop, "the server takes only encrypted connections", "set tls: require"),
+    1049: (Stop, "the database does not exist", "check database in the connection"),
+    1046: (Stop, "the connection names no database", "set database in the connection"),
+    1142: (Stop, "no right to read table {name}", "grant select on it to this user"),
+    1143: (Stop, "no right to read column {name}", "grant select on it to this user"),
+    1370: (Stop, "no right to run {name}", "grant execute on it, or leave it out"),
+    1227: (Stop, "the query needs a privilege that this user lacks", "leave that part out"),
+    1345: (Stop, "no right to look behind a view", "grant show view to this user"),
+    1146: (Stop, "the table {name} does not exist", "check its spelling and database"),
+    1051: (Stop, "the table {name} does not exist", "check its spelling and database"),
+    1054: (Stop, "the column {name} does not exist", "check its spelling"),
+    1305: (Stop, "the function {name} does not exist", "check its spelling"),
+    1630: (Stop, "the function {name} does not exist", "check its spelling"),
+    1060: (Stop, "two columns are called {name}", "give one another name with AS"),
+    1052: (Stop, "the column {name} is in more than one table", "write table.column"),
+    1064: _SYNTAX, 1149: _SYNTAX, 1295: (Stop, "this statement is none of a source query", "write a SELECT"),
+    1055: (Stop, "GROUP BY leaves the column {name} open", "group by it, or aggregate it"),
+    1298: (Stop, "the server does not know the time zone of the sync, and its clock changes within this window",
+           "load the zones there: mysql_tzinfo_to_sql /usr/share/zoneinfo | mysql mysql"),
+    1792: _WRITE, 1290: _WRITE, 1836: _WRITE,
+    1317: _SLOW, 1969: _SLOW, 3024: _SLOW, 1028: _SLOW,
+    1205: _BUSY, 1213: _BUSY, 1020: _BUSY, 1637: _BUSY,
+    1040: (Retry, "the server has no connection left", "fewer parallel runs, or a higher max_connections"),
+    1203: (Retry, "this user has no connection left", "fewer parallel runs, or a higher max_user_connections"),
+    1226: (Retry, "this user has used up its limits", "raise its limits"),
+    1021: _FULL, 1037: _FULL, 1038: _FULL, 1041: _FULL, 1114: _FULL, 1135: _FULL, 3: _FULL,
+    1053: _STOPPING, 1077: _STOPPING, 1079: _STOPPING, 1152: _LOST, 1927: _LOST, 1158: _LOST, 1159: _LOST,
+    1160: _LOST, 1161: _LOST, 2002: _ADDRESS, 2003: _ADDRESS, 2005: _ADDRESS,
+    2006: _LOST, 2013: _LOST, 2014: _LOST, 2055: _LOST, 4031: _LOST,
+    2026: (Stop, "the server offers no TLS, or not one that we accept",
+           "switch TLS on at the server, set ca: to its authority's file, or set tls: prefer"),
+    1264: _VALUE, 1292: _VALUE, 1365: _VALUE, 1366: _VALUE, 1411: _VALUE, 1690: _VALUE, 1242: _VALUE,
+}  # fmt: skip
+_TELL_NAMES = {1142, 1143, 1146, 1051, 1054, 1305, 1630, 1060, 1052, 1055, 1370}
+
+
+def classify(error: Exception, place: str) -> SyncError:
+    """`place` says which connection. Only names of tables and columns are taken over from the server's text."""
+    if isinstance(error, SyncError):
+        return error
+    if isinstance(error, ssl.SSLError):
+        return _certificate(place)
+    if isinstance(error, TimeoutError):
+        return Retry(f"{place}: the server said nothing for too long", hint="check it", after=1)
+    if isinstance(error, OSError):
+        return _made(_LOST, place, 0, "")
+    if isinstance(error, RuntimeError) and "cryptography" in str(error):
+        return Stop(f"{place}: this login needs TLS or RSA", hint="set tls: require, or pip install cryptography")
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    if isinstance(getattr(error, "original_exception", None), ssl.SSLError):
+        return _certificate(place)
+    rule = _NUMBERS.get(number)
+    if rule is None and number == 0 and isinstance(error, pymysql.err.InterfaceError):
+        rule = _LOST
+    if rule is None and isinstance(error, UnicodeError):
+        return Stop(f"{place}: a text of the server is no UTF-8", hint="look at the column's character set")
+    return _made(
+        rule or (Stop, "the server refused the query", "try it in the mysql client"),
+        place,
+        number,
+        _named(error, number),
+    )
+
+
+def _certificate(place: str) -> Stop:
+    return Stop(
+        f"{place}: the server's certificate could not be verified",
+        hint="set ca: to the file of the authority that signed it, and host: to the name in it",
+    )
+
+
+def _made(rule: _Rule, place: str, number: int, name: str) -> SyncError:
+    kind, message, hint = rule
+    text = f"{place}: {' '.join(message.format(name=name).split())}"
+    code = str(number) if number else ""
+    if kind is Retry:
+        return Retry(text, hint=hint, code=code, after=60 if rule is _FULL or number in (1040, 1203, 1226) else 1)
+    return kind(text, hint=hint, code=code)
+
+
+def _named(error: Exception, number: int) -> str:
+    """The identifier in the server's message: only of errors about the schema, which quote nothing else."""
+    if number not in _TELL_NAMES or len(error.args) < 2:
+        return ""
+    text = str(error.args[1])
+    found = re.findall(r"[`'‘]([^'`’]+)[`'’]", text)
+    if number in (1142, 1143, 1370):  # "SELECT command denied to user 'u'@'h' for table `d`.`t`"
+        return found[-1][:130] if found else ""
+    return found[0][:130] if found else ""

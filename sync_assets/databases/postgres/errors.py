@@ -1,0 +1,102 @@
+"""PostgreSQL's errors, sorted by what to do next. Reads SQLSTATEs, and texts only where libpq gives no state."""
+
+from __future__ import annotations
+
+import re
+
+import psycopg
+
+from sync_assets.engine.errors import Retry, Stop, SyncError
+
+# SQLSTATE (or its class of two letters) -> class, message, hint. {name} is the identifier the server quoted.
+_STATES: dict[str, tuple[type[SyncError], str, str]] = {
+    "28": (Stop, "the login was refused", "check user and password; it was tried once"),
+    "3D000": (Stop, "the database does not exist", "check database in the connection"),
+    "3F000": (Stop, "the schema {name} does not exist", "check its spelling; names are case-sensitive here"),
+    "42P01": (Stop, "the table {name} does not exist", "check its spelling and schema; names are case-sensitive here"),
+    "42703": (Stop, "the column {name} does not exist", "check its spelling; names are case-sensitive here"),
+    "42501": (Stop, "no right to read {name}", "grant select on it (and usage on its schema) to this user"),
+    "42883": (Stop, "no such function or operator {name} for these types", "cast the operands: CAST(x AS type)"),
+    "42601": (Stop, "the query has a syntax error near {name}", "try it in psql"),
+    "42P18": (Stop, "the type of a parameter cannot be told", "cast it: CAST(:value AS text)"),
+    "42": (Stop, "the server does not understand the query near {name}", "try it in psql"),
+    "34": (Stop, "the server does not understand the query", "try it in psql"),
+    "0A000": (Stop, "the query uses what cannot be used in a source query", "a source query can only read"),
+    "22": (Stop, "an expression of the query fails on a value", "guard it: NULLIF, CASE, a safer cast"),
+    "25006": (Stop, "the query tries to write, and was refused", "a source query can only read"),
+    "54": (Stop, "the query is too large for the server", "make it smaller"),
+    "57014": (Stop, "the query ran longer than it may", "give it an index or a smaller window"),
+    "40": (Retry, "the server ended the transaction in favour of another", ""),
+    "53300": (Retry, "the server has no connection left", "fewer parallel runs, or a higher max_connections"),
+    "53": (Retry, "the server is short of memory, disk or connections", "look after the server"),
+    "55": (Retry, "something is locked or not ready", ""),
+    "57": (Retry, "the server is starting, stopping or recovering", ""),
+    "58": (Retry, "the server has trouble with its files", "look after the server"),
+    "08": (Retry, "the connection was lost", ""),
+}
+# What libpq says while connecting comes without a state, in the server's language. Pattern -> state or class.
+_CONNECTING = (
+    (r"does not support SSL|SSL was required", "tls"),
+    (r"certificate|SSL error|sslrootcert|root\.crt", "certificate"),
+    (r"authentication failed|认证失败|no password supplied|fe_sendauth|pg_hba\.conf", "28"),
+    (r'database ".*" does not exist|数据库.*不存在', "3D000"),
+    (r'role ".*" does not exist|角色.*不存在|not permitted to log in|is not permitted', "28"),
+    (r"permission denied for database", "42501"),
+    (r"too many (clients|connections)|remaining connection slots", "53300"),
+    (r"starting up|shutting down|recovery|not yet accepting", "57"),
+    (r"translate host name|Name or service|nodename|resolve", "dns"),
+    (r"refused", "refused"),
+    (r"timeout expired|timed out", "silent"),
+)
+_CONNECTION_WORDS: dict[str, tuple[type[SyncError], str, str]] = {
+    "tls": (Stop, "the server offers no TLS, and the connection requires it",
+            "switch TLS on at the server, or set tls: prefer"),
+    "certificate": (Stop, "the server's certificate could not be verified",
+                    "set ca: to the file of the authority that signed it, and host: to the name in it"),
+    "dns": (Retry, "the host's name cannot be resolved", "check host"),
+    "refused": (Retry, "nothing listens at this address", "check host and port, and that the server runs"),
+    "silent": (Retry, "the server does not answer", "check host, port and firewall"),
+}  # fmt: skip
+_LOST = (Retry, "the connection was lost", "")
+
+
+def classify(error: Exception, place: str) -> SyncError:
+    """`place` says which connection. Only names of tables and columns are taken over from the server's text."""
+    if isinstance(error, SyncError):
+        return error
+    state = getattr(error, "sqlstate", None) or ""
+    if state:
+        rule = _STATES.get(state) or _STATES.get(state[:2]) or (Stop, "the server refused the query", "")
+        return _made(rule, place, state, _named(error, state))
+    if isinstance(error, psycopg.OperationalError):
+        text = str(error)
+        word = next((word for pattern, word in _CONNECTING if re.search(pattern, text)), "")
+        rule = _CONNECTION_WORDS.get(word) or _STATES.get(word) or _unnamed(text)
+        return _made(rule, place, "" if word in _CONNECTION_WORDS else word, "")
+    if isinstance(error, psycopg.InterfaceError):
+        return _made(_LOST, place, "", "")
+    return Stop(f"{place}: reading failed ({type(error).__name__})", hint="try the query in psql")
+
+
+def _unnamed(text: str) -> tuple[type[SyncError], str, str]:
+    """A refusal that we cannot name must not be tried again: it may be a password. A broken line may."""
+    if "FATAL" in text or "致命错误" in text:
+        return (Stop, "the server refused the connection", "look at the server's log")
+    return _LOST
+
+
+def _made(rule: tuple[type[SyncError], str, str], place: str, code: str, name: str) -> SyncError:
+    kind, message, hint = rule
+    spoken = re.sub(r"\s+", " ", message.replace(" near {name}", f" near {name}" if name else "").format(name=name))
+    if kind is Retry:
+        return Retry(f"{place}: {spoken.strip()}", hint=hint, code=code, after=60 if code[:2] == "53" else 1)
+    return kind(f"{place}: {spoken.strip()}", hint=hint, code=code)
+
+
+def _named(error: Exception, state: str) -> str:
+    """The identifier in the server's message: only of errors about the schema, which quote nothing else."""
+    if state not in ("42P01", "42703", "42501", "42883", "3F000"):
+        return ""
+    text = getattr(getattr(error, "diag", None), "message_primary", None) or ""
+    found = re.search(r'["“«]([^"”»]+)["”»]', text) or re.search(r"(?:column|for \w+) ([\w.]+)", text)
+    return found.group(1)[:130] if found else ""

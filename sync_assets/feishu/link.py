@@ -12,7 +12,6 @@ from typing import Literal
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from sync_assets.engine.errors import Stop
-from sync_assets.feishu.wire import is_loopback
 
 RIGHT = "https://<tenant>.feishu.cn/base/<token>?table=tbl..."
 _HOSTS = {
@@ -67,8 +66,12 @@ def _wrong(what: str, right: str = RIGHT) -> Stop:
 
 def _api_host(parts: SplitResult) -> str:
     name = (parts.hostname or "").lower()
-    if parts.scheme in ("http", "https") and is_loopback(name):
-        return f"{parts.scheme}://{parts.netloc}"
+    if parts.scheme in ("http", "https") and not name.endswith(tuple(_HOSTS)):
+        # Late, because it brings httpx: whoever only reads links of the real platforms goes without.
+        from sync_assets.feishu.wire import is_loopback
+
+        if is_loopback(name):
+            return f"{parts.scheme}://{parts.netloc}"
     if parts.scheme != "https":
         raise _wrong("it does not begin with https://")
     for ending, host in _HOSTS.items():

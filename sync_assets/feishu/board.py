@@ -18,7 +18,7 @@ from sync_assets.feishu.client import Endpoint, FeishuClient
 from sync_assets.feishu.pacing import Rate
 from sync_assets.feishu.wire import encode
 
-READ, WRITE, SCHEMA = Rate(20), Rate(50, burst=5), Rate(10, burst=2)  # calls per second, documented
+READ, WRITE, SCHEMA = Rate(20), Rate(50, burst=5), Rate(10, burst=1)  # calls per second, documented
 FIELD_LIST = Endpoint("field list", "GET", READ)
 FIELD_CREATE = Endpoint("field create", "POST", SCHEMA, write=True)  # repeatable: carries client_token
 SEARCH = Endpoint("search", "POST", READ)
@@ -125,12 +125,16 @@ class Board:
             raise _vetted(error, json.loads(body)["records"]) from None
         return list(data.get("records") or ())
 
-    def batch_update(self, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Write the given fields of ``{"record_id", "fields"}`` records; null clears a cell, others stay."""
+    def batch_update(self, records: bytes | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Write the given fields of ``{"record_id", "fields"}`` records; null clears a cell, others stay.
+
+        Takes the encoded body as well, so that what was measured is what is sent.
+        """
+        body = records if isinstance(records, bytes) else encode({"records": list(records)})
         try:
-            data = self._call(BATCH_UPDATE, "/records/batch_update", body=encode({"records": list(records)}))
+            data = self._call(BATCH_UPDATE, "/records/batch_update", body=body)
         except BadBatch as error:
-            raise _vetted(error, records) from None
+            raise _vetted(error, json.loads(body)["records"]) from None
         return list(data.get("records") or ())
 
     def batch_delete(self, ids: Sequence[str]) -> list[str]:

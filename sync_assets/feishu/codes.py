@@ -385,6 +385,8 @@ def _text(place: str, meaning: str, log_id: str) -> str:
 _SYMBOL = re.compile(r"[A-Z][a-z]+(?:[A-Z][A-Za-z]*)+")
 _RECORD_ID = re.compile(r"\brec[A-Za-z0-9]{4,40}\b")
 _FIELD = (
+    re.compile(r"^fields\.(.{1,100})$", re.MULTILINE),
+    re.compile(r"""field_?name\s*[:=]\s*['"]?(.{1,100}?)['"]?(?:\. |$)""", re.IGNORECASE | re.MULTILINE),
     re.compile(r"""fields?(?:[ _]?name)?\s*[:=]?\s*['"`「【\[](.{1,100}?)['"`」】\]]""", re.IGNORECASE),
     re.compile(r"\bfields\.([^.\s'\"]{1,100})"),
 )

@@ -150,15 +150,22 @@ def _refusal(answer: httpx.Response, envelope: dict[str, Any] | None, ask: Ask) 
         return classify_status(answer.status_code, write=ask.write, log_id=_log_id(answer, {}), place=ask.place)
     more = envelope.get("error")
     detail = more if isinstance(more, dict) else {}
-    said = f"{envelope.get('msg', '')} {detail.get('message', '')}"
     return classify(
         envelope["code"],
         answer.status_code,
-        said,
+        _said(envelope, detail),
         write=ask.write,
         log_id=_log_id(answer, detail),
         place=ask.place,
     )
+
+
+def _said(envelope: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
+    """All texts of a refusal, a line each: msg, error.message and the fields that error.field_violations names."""
+    found = detail.get("field_violations")
+    violations = found if isinstance(found, list) else []
+    named = [v.get("field") for v in violations if isinstance(v, dict)]
+    return "\n".join(str(text) for text in (envelope.get("msg"), detail.get("message"), *named) if text)
 
 
 def _log_id(answer: httpx.Response, detail: Mapping[str, Any]) -> str:

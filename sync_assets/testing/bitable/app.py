@@ -91,7 +91,10 @@ def _endpoint(stage: Stage, endpoint: Endpoint) -> Serve:
         except Cut as cut:
             return await _sever(request, cut.hard)
         kind = "application/json; charset=utf-8" if reply.json else "text/html"
-        return Response(reply.body, reply.status, reply.headers, kind)
+        response = Response(reply.body, reply.status, media_type=kind)
+        # the framework would write the names in small letters, and the SDK looks for X-Tt-Logid as it is spelt here
+        response.raw_headers += [(k.encode(), v.encode()) for k, v in reply.headers.items()]
+        return response
 
     return respond
 

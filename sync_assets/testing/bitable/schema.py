@@ -134,6 +134,11 @@ def add_options(wanted: list[tuple[Field, str]], table: Table) -> None:
         table.known_options(into).add(name)
 
 
+def made_field(of: Field) -> dict[str, Any]:
+    """A field as its create and update answer it; the list shows the description as a plain text instead."""
+    return shown_field(of) | {"description": {"text": of.description} if of.description else None}
+
+
 def shown_field(of: Field) -> dict[str, Any]:
     return {
         "field_id": of.id,

@@ -6,7 +6,7 @@ from typing import Any
 
 from sync_assets.testing.bitable.answers import Refusal, dumps
 from sync_assets.testing.bitable.call import Answer, Call, page_of
-from sync_assets.testing.bitable.schema import fit_cells, new_field, shown_field, trimmed_name
+from sync_assets.testing.bitable.schema import fit_cells, made_field, new_field, shown_field, trimmed_name
 from sync_assets.testing.bitable.world import (
     Base,
     Field,
@@ -191,7 +191,7 @@ def _other_name_free(table: Table, field: Field, but: str = "") -> None:
 def create_field(call: Call) -> Answer:
     base, table = call.here
     if call.made:
-        return {"field": shown_field(_field(table, call.made[0]))}
+        return {"field": made_field(_field(table, call.made[0]))}
     field = new_field(call.body, base)
     _other_name_free(table, field)
     if len(table.fields) >= call.world.config.field_limit:
@@ -199,7 +199,7 @@ def create_field(call: Call) -> Answer:
     table.fields[field.id] = field
     schema_moved(base, table)
     call.kept = [field.id]
-    return {"field": shown_field(field)}
+    return {"field": made_field(field)}
 
 
 def _field(table: Table, field_id: str) -> Field:
@@ -223,7 +223,7 @@ def update_field(call: Call) -> Answer:
     fit_cells(table, was, becomes)
     table.fields[was.id] = becomes
     schema_moved(base, table)
-    return {"field": shown_field(becomes)}
+    return {"field": made_field(becomes)}
 
 
 def delete_field(call: Call) -> Answer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from sync_assets.engine.control import ControlStore, Lease
@@ -54,7 +54,5 @@ def holding(
 
 
 def _give_back(held: HeldLease) -> None:
-    try:
+    with suppress(SyncError):  # it ends by itself; the error that brought us here must not be hidden
         held.store.release_lease(held.lease)
-    except SyncError:
-        pass  # it ends by itself; the error that brought us here must not be hidden

@@ -104,7 +104,7 @@ def _rejected(run: Run, plan: Plan, done: Done) -> tuple[Rejected, ...]:
     now = [*plan.source.rejected, *(r for _, r in done.rejected)]
     names = {r.key for r in now}
     held = {key_text(k) for k in plan.source.held}
-    return tuple([*now, *(r for r in run.known if r.key in held and r.key not in names)])
+    return (*now, *(r for r in run.known if r.key in held and r.key not in names))
 
 
 def _notes(plan: Plan) -> list[str]:

@@ -253,9 +253,10 @@ class Plan:
             self._forget_match(key)
             self.seen[key] = record.id
             self._match(record, key, *self.source.rows[key])
-        elif self.target_duplicates == "delete" or (self.mode is Mode.CLONE and key not in self.source.rows):
-            if part is not None:
-                self._delete(record, key, part)
+            return
+        unwanted = self.mode is Mode.CLONE and key not in self.source.rows and key not in self.source.held
+        if part is not None and (self.target_duplicates == "delete" or unwanted):
+            self._delete(record, key, part)
 
     def _forget_match(self, key: Key) -> None:
         last = next((i for i in range(len(self.updates) - 1, -1, -1) if self.updates[i].key == key), None)

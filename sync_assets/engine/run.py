@@ -161,7 +161,7 @@ class Run:
 
     def _plan(self, rows: SourceRows, shape: Shape) -> Plan:
         rows.key_of.restart()
-        in_scope = scope.whole
+        in_scope: scope.InScope = scope.whole
         if self.partitions and self.job.mode is Mode.CLONE:
             good = [(n, p) for n, p in enumerate(self.partitions) if n not in self.failed]
             in_scope = scope.of_partitions(self.job.sync, shape, self.job.partition_column or "", good)
@@ -203,7 +203,7 @@ class Run:
             values = [row[index] for row in batch.rows if row[index] is not None]
             if values:
                 best = max(values)
-                self.newest = best if self.newest is None else max(self.newest, best)  # type: ignore[type-var]
+                self.newest = best if self.newest is None else max(self.newest, best)
 
     def _marked(self, batch: Batch, part: Partition | None) -> Batch:
         seed = f"{self.job.seed}:{part.key}" if part else self.job.seed

@@ -41,7 +41,7 @@ def _by_value(shape: Shape, position: int, partitions: Sequence[tuple[int, Parti
 
 def _by_window(sync: str, shape: Shape, position: int, partitions: Sequence[tuple[int, Partition]]) -> InScope:
     canonise = shape.mapped[position].canonise
-    windows = sorted((canonise(p.start), canonise(p.end), number) for number, p in partitions)  # type: ignore[type-var]
+    windows = sorted((canonise(p.start), canonise(p.end), number) for number, p in partitions)
     if any(isinstance(edge, str) for window in windows for edge in window[:2]):
         raise Stop(
             f"{sync}: {shape.mapped[position].field} is a text on the target; clone of time windows needs a date",

@@ -63,14 +63,22 @@ class Limits:
 
 
 class Target(Protocol):
-    """One table of a target system. Errors come sorted (engine/errors.py); calls repeat themselves while that is safe."""
+    """One table of a target system. Errors come sorted; calls repeat themselves while that is safe."""
 
-    name: str
-    link: str
-    lease_name: str
-    delivery: Delivery
-    limits: Limits
-    traffic: Traffic
+    @property
+    def link(self) -> str: ...
+
+    @property
+    def lease_name(self) -> str: ...
+
+    @property
+    def delivery(self) -> Delivery: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    @property
+    def traffic(self) -> Traffic: ...
 
     def open(self, schema: Schema) -> bool:
         """Look at what exists. True when values of the source are needed to decide the shape."""

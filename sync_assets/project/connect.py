@@ -32,10 +32,11 @@ def open_database(project: Project, name: str) -> DatabaseProtocol:
     """The database behind a connection; nothing is dialled yet."""
     spec = connection(project, name)
     if isinstance(spec, SQLite):
-        return open_named(spec.type, name, ConnectionArgs(path=expand(spec.path)))
+        return open_named(spec.type, ConnectionArgs(name, path=expand(spec.path)))
     if not isinstance(spec, MySQL | Postgres):
         raise Stop(f"connection {name} is no database", hint="choose one of type mysql, postgres or sqlite")
     args = ConnectionArgs(
+        name,
         host=expand(spec.host),
         port=int(expand(str(spec.port))),
         database=expand(spec.database),
@@ -46,7 +47,7 @@ def open_database(project: Project, name: str) -> DatabaseProtocol:
     )
     if isinstance(spec, MySQL) and spec.socket:
         args = replace(args, socket=expand(spec.socket))
-    return open_named(spec.type, name, args)
+    return open_named(spec.type, args)
 
 
 def open_source(project: Project, placed: PlacedSync) -> SqlSource:

@@ -177,7 +177,7 @@ def _recorded(run: Run, run_id: str, partition: str) -> Report:
     try:
         report = run.execute()
     except SyncError as error:
-        summary = {"error": str(error), "started_at": started.isoformat()}
+        summary: dict[str, object] = {"error": str(error), "started_at": started.isoformat()}
         run.store.record_run(run_id, run.job.sync, partition, "failed", summary)
         raise
     run.store.record_run(run_id, run.job.sync, partition, "finished", _summary(report, started))

@@ -1,1 +1,1 @@
-
+"""Where rows go that is not a database. One file or folder each; none knows another."""

@@ -1,0 +1,261 @@
+"""A Bitable board as an engine target: which fields, which cells, which calls. Knows no mode and no plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo as Zone
+from typing import Any
+
+from sync_assets.engine.errors import Stop
+from sync_assets.engine.model import Batch, Canonical, Column, Delivery, Record, Schema
+from sync_assets.engine.target import Limits, Mapped, Shape, Traffic, Written
+from sync_assets.feishu.bitable import Base, Board, Field, open_base
+from sync_assets.feishu.client import FeishuClient
+from sync_assets.feishu.link import parse_link
+from sync_assets.targets.bitable import cells, mapping, strategy
+from sync_assets.targets.bitable.census import Census
+from sync_assets.targets.bitable.strategy import FieldWords, Wish
+
+_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSpec:
+    """Which board, and how columns become fields."""
+
+    sync: str
+    link: str
+    table_name: str | None
+    key: tuple[str, ...]
+    strategy: str
+    words: Mapping[str, FieldWords]
+    zone: Zone
+    create_fields: bool = True
+
+
+@dataclass(slots=True)
+class BitableTarget:
+    """One board. Open it, ask for its shape, scan it, write to it, close it: in that order, in one thread at a time."""
+
+    spec: BoardSpec
+    client: FeishuClient
+    delivery: Delivery = Delivery.TOKEN
+    limits: Limits = field(default_factory=Limits)
+    _base: Base | None = None
+    _board: Board | None = None
+    _plan: mapping.Plan | None = None
+    _schema: Schema = ()
+    _fields: dict[str, Field] = field(default_factory=dict)
+    _codecs: tuple[cells.Codec, ...] = ()
+    _mapped: tuple[Mapped, ...] = ()
+    _empty: bool = False  # no table yet, or one that this run has just created: nothing to scan
+
+    @property
+    def name(self) -> str:
+        return self.spec.sync
+
+    @property
+    def link(self) -> str:
+        return self.spec.link
+
+    @property
+    def lease_name(self) -> str:
+        """One writer per table, whichever sync, process or machine it belongs to."""
+        link = parse_link(self.spec.link)
+        place = (
+            link.table_id or f"{link.token}/{self.spec.table_name}"
+        )  # a table id is unique; base and wiki links meet
+        return f"bitable:{link.host}/{place}"
+
+    @property
+    def traffic(self) -> Traffic:
+        s = self.client.stats
+        return Traffic(s.requests, s.bytes_sent, s.bytes_received, s.waited)
+
+    # -- the shape -------------------------------------------------------------------------------------------------
+
+    def open(self, schema: Schema) -> bool:
+        """Find the table, list its fields and lay the columns out over them."""
+        self._schema = schema
+        self._base, self._board = self._find()
+        self._empty = self._board is None
+        found = self._board.fields() if self._board else []
+        self._fields = {f.name.strip(): f for f in found}
+        self._plan = mapping.lay_out(self.spec.sync, schema, self.spec.words, found)
+        self._plan.notes.extend(mapping.differences(self._plan, self.spec.words, self.spec.sync))
+        return any(self._unsure(column) for column, _ in self._plan.missing())
+
+    def _find(self) -> tuple[Base, Board | None]:
+        link = parse_link(self.spec.link)
+        base = open_base(self.client, link)
+        if link.table_id:
+            return base, base.table(link.table_id)
+        if not self.spec.table_name:
+            raise Stop(
+                f"{self.spec.sync}: the link names no table",
+                hint="copy the link while the table is open (it ends in ?table=tbl...), or give table_name",
+            )
+        found = next((t for t in base.tables() if t.name == self.spec.table_name), None)
+        return base, base.table(found.id) if found else None
+
+    def _unsure(self, column: Column) -> bool:
+        said = self.spec.words.get(column.name)
+        return (said is None or said.type is None) and strategy.needs_census(column, self.spec.strategy)
+
+    def shape(self, batches: Sequence[Batch], *, dry: bool) -> Shape:
+        """Decide on missing fields, create them, and say how every column becomes a cell."""
+        plan = self._opened()
+        wanted = mapping.wishes(plan, self.spec.words, self.spec.strategy, self._census(batches))
+        notes = list(plan.notes)
+        if wanted:
+            notes += self._create_missing(plan, wanted, dry)
+        self._codecs = tuple(
+            mapping.codec_for(name, self._fields.get(name), wanted.get(name), self.spec.zone)
+            for _, _, name in plan.columns
+        )
+        self._mapped = tuple(
+            Mapped(column, index, name, codec.canonise)
+            for (index, column, name), codec in zip(plan.columns, self._codecs, strict=True)
+        )
+        return Shape(self._mapped, tuple(notes))
+
+    def _opened(self) -> mapping.Plan:
+        if self._plan is None:
+            raise AssertionError("shape before open")
+        return self._plan
+
+    def _census(self, batches: Sequence[Batch]) -> dict[str, Census]:
+        wanted = {c.name for c, _ in self._opened().missing() if self._unsure(c)}
+        counted = {name: Census() for name in wanted}
+        for index, column in enumerate(self._schema):
+            if column.name in counted:
+                for batch in batches:
+                    counted[column.name].add(row[index] for row in batch.rows)
+        return counted
+
+    def _create_missing(self, plan: mapping.Plan, wanted: Mapping[str, Wish], dry: bool) -> list[str]:
+        if not self.spec.create_fields and not dry:
+            raise Stop(
+                f"{self.spec.sync}: the board has no field {next(iter(wanted))}",
+                hint="create it, or set create_fields: true, or skip the column",
+                code="missing_field",
+            )
+        unmakable = next((n for n, w in wanted.items() if w.type == cells.LINK), None)
+        if unmakable is not None:
+            raise Stop(
+                f"{self.spec.sync}: link field {unmakable} does not exist",
+                hint="create it on the board, since only you know the table that it links to",
+            )
+        if not dry:
+            self._create(plan, wanted)
+        verb = "would create" if dry else "created"
+        return [
+            f"{verb} field {name}: {mapping.TYPE_NAMES[w.type]}" + (f" ({w.why})" if w.why else "")
+            for name, w in wanted.items()
+        ]
+
+    def _create(self, plan: mapping.Plan, wanted: Mapping[str, Wish]) -> None:
+        if self._board is None and self._base is not None:
+            specs = mapping.table_specs(plan, wanted, self.spec.key)
+            table = self._base.create_table(self.spec.table_name or "", specs)
+            self._board = self._base.table(table)
+            self._fields = {f.name.strip(): f for f in self._board.fields()}
+        elif self._board is not None:
+            for name, wish in wanted.items():
+                self._fields[name] = self._board.create_field(mapping.spec(name, wish))
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def scan(self, *, extra: bool, only: tuple[str, str] | None = None) -> Iterator[Sequence[Record]]:
+        """Page through the records, asking only for mapped fields unless `extra` is wanted."""
+        if self._empty or self._board is None:
+            self._empty = False  # a second look, after writing, is a real one
+            return
+        names = [m.field for m in self._mapped if m.field in self._fields]
+        others = [n for n, f in self._fields.items() if f.type in cells.WRITABLE and n not in names] if extra else []
+        columns = [(c.read, m.field) for c, m in zip(self._codecs, self._mapped, strict=True)]
+        for page in self._board.search([*names, *others], filter=_containing(only)):
+            yield [self._record(item, columns, others) for item in page.items]
+
+    def _record(
+        self, item: Mapping[str, Any], columns: list[tuple[Callable[[Any], Canonical], str]], others: Sequence[str]
+    ) -> Record:
+        get = item["fields"].get
+        values = tuple([read(get(name)) for read, name in columns])
+        return Record(item["record_id"], values, tuple([n for n in others if get(n) not in (None, "", [], False)]))
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def create_part(self, values: Sequence[Canonical]) -> bytes:
+        """Only the cells that hold something: an absent cell is an empty one."""
+        cellset = {
+            m.field: codec.write(value)
+            for m, codec, value in zip(self._mapped, self._codecs, values, strict=True)
+            if value is not None
+        }
+        return _encode({"fields": cellset})
+
+    def update_part(self, record: str, changes: Mapping[int, Canonical], clear: Sequence[str]) -> bytes:
+        """Only the cells that changed; null clears one."""
+        cellset: dict[str, Any] = dict.fromkeys(clear)
+        for position, value in changes.items():
+            cellset[self._mapped[position].field] = self._cell(position, value)
+        return _encode({"record_id": record, "fields": cellset})
+
+    def _cell(self, position: int, value: Canonical) -> Any:
+        if value is not None:
+            return self._codecs[position].write(value)
+        found = self._fields.get(self._mapped[position].field)
+        return False if found is not None and found.type == cells.CHECKBOX else None
+
+    def payload(self, parts: Sequence[bytes]) -> bytes:
+        return b'{"records":[' + b",".join(parts) + b"]}"
+
+    def create(self, payload: bytes, token: str) -> Sequence[Written]:
+        return self._written(self._live().batch_create(payload, token))
+
+    def update(self, payload: bytes) -> Sequence[Written]:
+        return self._written(self._live().batch_update(payload))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        self._live().batch_delete(ids)
+
+    def _live(self) -> Board:
+        if self._board is None:
+            raise AssertionError("write without a board")
+        return self._board
+
+    def _written(self, records: Sequence[Mapping[str, Any]]) -> Sequence[Written]:
+        """What the echo says, by position; an echo without fields says nothing."""
+        written = []
+        for record in records:
+            held = record.get("fields")
+            values = None
+            if held is not None:
+                values = {
+                    i: codec.read(held.get(m.field))
+                    for i, (m, codec) in enumerate(zip(self._mapped, self._codecs, strict=True))
+                }
+            written.append(Written(str(record.get("record_id")), values))
+        return written
+
+    def close(self) -> None:
+        self.client.close()
+
+
+def _encode(part: Mapping[str, Any]) -> bytes:
+    text = _dumps(part)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair: escape it, and let the target judge the row
+        return json.dumps(part).encode()
+
+
+def _containing(only: tuple[str, str] | None) -> dict[str, Any] | None:
+    if only is None:
+        return None
+    name, part = only
+    condition = {"field_name": name, "operator": "contains", "value": [part]}
+    return {"conjunction": "and", "conditions": [condition]}

@@ -52,8 +52,9 @@ log_rotation_age = 1d
 log_rotation_size = 0
 log_truncate_on_rotation = on
 log_checkpoints = off
-log_min_error_statement = panic  # a statement may hold values
-log_error_verbosity = terse      # and so may DETAIL
+log_min_messages = log           # log, fatal, panic; the text of an error may quote a value
+log_min_error_statement = panic  # and so may a statement
+log_error_verbosity = terse
 """
 
 

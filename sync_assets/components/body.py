@@ -65,7 +65,7 @@ def run_sync_in_dagster(
             sync.spec.name,
             partitions=keys,
             mode=Mode(config.mode) if config.mode else None,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             progress=LoggedProgress(context.log.info),
             accept_empty=config.accept_empty,
         )
@@ -83,7 +83,7 @@ def _keys_to_do(context: dg.AssetExecutionContext, sync: PlacedSync) -> Sequence
     keys = list(context.partition_keys)
     if not context.retry_number:
         return keys
-    done = _written_in_run(context.instance, context.run_id, board_key(sync))
+    done = _written_in_run(context.instance, context.run.run_id, board_key(sync))
     return [key for key in keys if key not in done]
 
 
@@ -148,7 +148,7 @@ def _retried(
 
 def _ended(context: dg.AssetExecutionContext, message: str, failed: dict[str, str]) -> dg.Failure:
     """End the run, and keep Dagster's run retries (for crashes) away from it."""
-    context.instance.add_run_tags(context.run_id, {NO_RUN_RETRY: "false"})
+    context.instance.add_run_tags(context.run.run_id, {NO_RUN_RETRY: "false"})
     shown = {"failed": metadata.of_failures(failed), "failed_partitions": len(failed)} if failed else {}
     return dg.Failure(message, metadata=shown, allow_retries=False)
 

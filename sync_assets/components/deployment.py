@@ -6,7 +6,8 @@ fault of every file; the components and the run bodies then share that one proje
 
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -36,8 +37,7 @@ def load_definitions(package: Path) -> dg.Definitions:
     folder = Path(chosen).resolve() if chosen else package / "defs"
     _loaded.pop(folder, None)
     project, _ = project_at(folder)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.BetaWarning)  # as Dagster's own loader does
+    with beta_accepted():
         tree = _tree(folder) if chosen else ComponentTree.for_project(package)
         return dg.Definitions.merge(tree.build_defs(), shared_definitions(project))
 
@@ -88,5 +88,17 @@ def whole_definitions(project: Project, execution: Execution) -> dg.Definitions:
     for sync in project.syncs.values():
         by_file.setdefault(f"{sync.path}:{sync.source}:{sync.target}", []).append(sync)
     found = origins(project)
-    own = [file_definitions(project, found, [s.spec.name for s in f], execution) for f in by_file.values()]
-    return dg.Definitions.merge(*own, shared_definitions(project, execution))
+    with beta_accepted():
+        own = [
+            file_definitions(project, found, [s.name for s in syncs], execution)
+            for syncs in by_file.values()
+        ]
+        return dg.Definitions.merge(*own, shared_definitions(project, execution))
+
+
+@contextmanager
+def beta_accepted() -> Iterator[None]:
+    """Dagster's minor version is pinned, so that its warnings about beta parts say nothing new."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        yield

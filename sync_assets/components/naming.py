@@ -8,7 +8,6 @@ partitions, runs or the engine.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from zlib import crc32
 
@@ -45,9 +44,8 @@ def source_keys(sync: PlacedSync) -> tuple[AssetKey, ...]:
 
 
 def group(sync: PlacedSync) -> str:
-    """The file's own name, or its folder's where the file is just ``defs.yaml``."""
-    path = Path(sync.path)
-    return slug(path.parent.name if path.stem in ("defs", "component") else path.stem)
+    """The file's name, or its folder's where the file is just ``defs.yaml``."""
+    return slug(sync.file)
 
 
 def pool(sync: PlacedSync) -> str:

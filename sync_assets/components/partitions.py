@@ -1,6 +1,7 @@
 """Partitions of a sync as Dagster definitions, and which of their keys a tick should ask for.
 
-The keys are those of `project.windows`, which knows no Dagster; a test holds the two together. Must not know the engine.
+The keys are those of `project.windows`, which knows no Dagster; a test holds the two together. Must not know the
+engine.
 """
 
 from collections.abc import Iterable, Sequence

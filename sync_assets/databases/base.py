@@ -117,6 +117,23 @@ def installed() -> list[str]:
     return sorted(p.parent.name for p in here.glob("*/__init__.py"))
 
 
+def reachable(args: ConnectionArgs, usual_port: int) -> Finding:
+    """Whether something answers at the address, before any login is tried."""
+    import socket
+
+    address = (args.host, args.port or usual_port)
+    what = f"address {address[0]}:{address[1]}"
+    try:
+        socket.create_connection(address, args.connect_seconds).close()
+    except socket.gaierror:
+        return Finding(False, f"{what}: the host's name cannot be resolved", "check host")
+    except TimeoutError:
+        return Finding(False, f"{what}: no answer", "check host, port and firewall")
+    except OSError:
+        return Finding(False, f"{what}: nothing listens there", "check host and port, and that the server runs")
+    return Finding(True, what)
+
+
 _PIECE = re.compile(r'"((?:[^"]|"")+)"|`((?:[^`]|``)+)`|([^."`][^.]*)')
 
 

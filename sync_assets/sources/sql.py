@@ -3,6 +3,7 @@
 Wall clocks belong to the sync's time zone: a window [start, end) is compared as such with columns that know no zone,
 as instants with those that do. A user's query is wrapped in brackets, never edited.
 """
+# ruff: noqa: S608 (statements are made here; names go through the database's quoting, values through parameters)
 
 from __future__ import annotations
 
@@ -75,7 +76,7 @@ class SqlSource:
         )
 
     def observe(self, partition: Partition | None = None, *, count: bool = True) -> Observation:
-        """Row count and newest watermark. Without `count` only the watermark: one step in an index, where there is one."""
+        """Row count and newest watermark. Without `count` the watermark alone: one step in an index."""
         select = self._looked(partition, "", count)
         row = self.database.observe(select.text, select.params, self.time_zone)[0]
         return Observation(row[1], position.as_text(row[2]))

@@ -56,7 +56,7 @@ class MySQLDatabase:
         return pymysql.connect(
             host=args.host, port=args.port or 3306, unix_socket=args.socket, database=args.database or None,
             user=args.user,
-            password=args.password.encode(),  # type: ignore[arg-type] # as text, PyMySQL takes Latin-1 only
+            password=args.password.encode(),  # as text, PyMySQL takes Latin-1 only
             charset="utf8mb4", autocommit=True, connect_timeout=args.connect_seconds, local_infile=False,
             read_timeout=args.query_seconds + args.silent_seconds, write_timeout=args.silent_seconds,
             client_flag=CLIENT.PLUGIN_AUTH,  # and not MULTI_STATEMENTS
@@ -96,7 +96,7 @@ class MySQLDatabase:
     def describe_table(self, name: str) -> Schema:
         table = ".".join(self.quote(p) for p in name_parts(name))
         with self._clean():
-            return self._schema(wire.prepare(self.connection, f"select * from {table}"), whole_table=True)
+            return self._schema(wire.prepare(self.connection, f"select * from {table}"), True)  # noqa: S608 (quoted)
 
     def describe_query(self, sql: str, params: Params, zone: ZoneInfo = NO_ZONE) -> Schema:
         with self._clean():

@@ -68,7 +68,8 @@ def rows(connection: Any, decoders: Sequence[Decoder]) -> Iterator[Row]:
             return
         if first == 0xFF:
             MysqlPacket(data, connection.encoding).raise_for_error()
-        at, row = 0, []
+        at = 0
+        row: list[Any] = []
         for decode in decoders:
             size = data[at]
             if size < 251:

@@ -19,7 +19,7 @@ from sync_assets.databases.base import UTC, ConnectionArgs, Dialect, Params, dis
 from sync_assets.databases.postgres import errors, types
 from sync_assets.databases.postgres.loaders import TEXT_LOADERS, TOLERANT_LOADERS
 from sync_assets.engine.errors import Retry, SyncError
-from sync_assets.engine.model import Batch, Finding, Row, Schema
+from sync_assets.engine.model import Batch, ColumnType, Finding, Row, Schema
 
 if TYPE_CHECKING:
     from psycopg.abc import Query
@@ -63,17 +63,17 @@ class PostgresDatabase:
             raise
 
     def _dial(self, sslmode: str) -> psycopg.Connection[Row]:
-        args, more = self.args, {}
+        args = self.args
+        more: dict[str, Any] = {}
         if args.tls == "verify":
             more["sslrootcert"] = args.ca or "system"
-        connection = psycopg.connect(
+        return psycopg.connect(
             host=args.socket or args.host, port=args.port or 5432, dbname=args.database, user=args.user,
             password=args.password or None, sslmode="disable" if args.socket else sslmode, autocommit=True,
             connect_timeout=args.connect_seconds, application_name="sync_assets", client_encoding="utf8",
             gssencmode="disable", keepalives_idle=args.silent_seconds, keepalives_interval=10, keepalives_count=3,
             tcp_user_timeout=args.silent_seconds * 1000, **more,
         )  # fmt: skip
-        return cast("psycopg.Connection[Row]", connection)
 
     @property
     def connection(self) -> psycopg.Connection[Row]:
@@ -97,7 +97,7 @@ class PostgresDatabase:
 
     def describe_table(self, name: str) -> Schema:
         table = ".".join(self.quote(p) for p in name_parts(name))
-        return self._describe(f"select * from {table}".replace("%", "%%"), {}, UTC, whole_table=True)
+        return self._describe(f"select * from {table}".replace("%", "%%"), {}, UTC, whole_table=True)  # noqa: S608 (quoted)
 
     def describe_query(self, sql: str, params: Params, zone: ZoneInfo = UTC) -> Schema:
         return self._describe(sql, params, zone, whole_table=False)
@@ -127,11 +127,11 @@ class PostgresDatabase:
         if not new:
             return
         for row in self.connection.execute(types.TYPES_SQL, (new,)):
-            known = types.NativeType(*row[:6], labels=tuple(row[6]))
+            known = types.NativeType(*row)
             self._types[known.oid] = known
             if known.element_kind == "e":
                 TypeInfo(known.element_name, known.element, known.oid).register(self.connection)
-            elif known.element and known.type is not types.ColumnType.SET:
+            elif known.element and known.type is not ColumnType.SET:
                 self.connection.adapters.register_loader(known.oid, TEXT_LOADERS[0])
 
     def _origins(self, keys: list[tuple[int, int]]) -> dict[tuple[int, int], types.Origin]:

@@ -27,4 +27,4 @@ class OrText(Loader):
 
 
 TEXT_LOADERS = (TextLoader,)
-TOLERANT_LOADERS = {name: OrText for name in ("date", "time", "timestamp", "timestamptz")}
+TOLERANT_LOADERS = dict.fromkeys(("date", "time", "timestamp", "timestamptz"), OrText)

@@ -16,7 +16,6 @@ AS_TEXT = (
     "int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange",
     "int4multirange", "int8multirange", "nummultirange", "tsmultirange", "tstzmultirange", "datemultirange",
 )  # fmt: skip
-TIMES = ("date", "time", "timestamp", "timestamptz")
 
 _NAMES = {
     "bool": ColumnType.BOOL, "int2": ColumnType.INTEGER, "int4": ColumnType.INTEGER, "int8": ColumnType.BIGINT,
@@ -57,7 +56,7 @@ class NativeType:
     element: int
     element_name: str
     element_kind: str
-    labels: tuple[str, ...]
+    labels: list[str]
 
     @property
     def type(self) -> ColumnType:
@@ -86,7 +85,7 @@ def column(name: str, native: NativeType, modifier: int, origin: Origin | None, 
         native=origin.native if origin else _spelled(native, precision, scale),
         precision=precision,
         scale=scale,
-        options=native.labels,
+        options=tuple(native.labels),
         nullable=not (whole_table and origin is not None and origin.not_null),
         comment=origin.comment if origin else "",
     )

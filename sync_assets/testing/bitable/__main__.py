@@ -28,7 +28,14 @@ def main(host: str, port: int, control: bool, config_json: str, state: Path | No
 
     app = create_app(Config.of(json.loads(config_json)), control_open=control, state=state)
     listener = socket.create_server((host, port), backlog=512)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2))
+    settings = uvicorn.Config(
+        app,
+        http="h11",  # keeps header names as they are spelt: the SDK looks for X-Tt-Logid and no other spelling
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(settings)
     sys.stdout.write(f"http://{host}:{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     asyncio.run(_serve(server, listener, with_parent))

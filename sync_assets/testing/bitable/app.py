@@ -92,7 +92,7 @@ def _endpoint(stage: Stage, endpoint: Endpoint) -> Serve:
             return await _sever(request, cut.hard)
         kind = "application/json; charset=utf-8" if reply.json else "text/html"
         response = Response(reply.body, reply.status, media_type=kind)
-        # the framework would write the names in small letters, and the SDK looks for X-Tt-Logid as it is spelt here
+        # not through the constructor, which would put the names in small letters: see __main__
         response.raw_headers += [(k.encode(), v.encode()) for k, v in reply.headers.items()]
         return response
 

@@ -29,7 +29,7 @@ def fault(expression: str) -> str | None:
         return f"{expression} is not one of {', '.join(NAMES)}"
     parts = expression.split()
     if len(parts) != len(_FIELDS):
-        return f"has {len(parts)} fields instead of 5 (minute hour day month weekday)"
+        return f"it has {len(parts)} field{'s' * (len(parts) != 1)} instead of 5 (minute hour day month weekday)"
     wrong = next(_wrong_fields(parts), None)
     return wrong or _never(parts[2], parts[3])
 
@@ -67,5 +67,5 @@ def _number(text: str, words: Mapping[str, int]) -> int | None:
 def _never(day: str, month: str) -> str | None:
     """A day that the month never has: the schedule would be accepted and never tick."""
     if day.isdigit() and month.isdigit() and int(day) > _LONGEST.get(int(month), 31):
-        return f"never comes: month {month} has no day {day}"
+        return f"month {month} has no day {day}, so it never comes"
     return None

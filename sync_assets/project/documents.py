@@ -6,6 +6,7 @@ file, which is only made when something in it has to be shown. Knows YAML, not w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -61,10 +62,21 @@ class _Loader(_Base):
 
     def _refuse_repeated(self, node: yaml.MappingNode) -> None:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key in (k for k, _ in node.value if isinstance(k, yaml.ScalarNode)):
             if key.value in seen:
                 raise Unreadable(key.start_mark.line + 1, f"the field {key.value} stands twice", "keep one of them")
             seen.add(key.value)
+
+
+def _date_or_text(loader: Any, node: yaml.ScalarNode) -> Any:
+    """A date; what only looks like one (2026-02-30) stays text, to be reported where it stands."""
+    try:
+        return loader.construct_yaml_timestamp(node)
+    except ValueError:
+        return node.value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _date_or_text)
 
 
 def read(path: Path) -> list[Document]:
@@ -89,19 +101,23 @@ def _load(text: str) -> Iterator[Any]:
         raise Unreadable(mark.line + 1 if mark else 1, *_not_yaml(error.problem or "")) from None
     except yaml.YAMLError:  # a control character, for one
         raise Unreadable(1, "is not YAML: it holds a character that YAML forbids", "retype the file") from None
-    except ValueError:  # 2026-13-40 looks like a date and is none
-        raise Unreadable(1, "holds something like a date that is none", "correct it, or put it in quotes") from None
+    except ValueError:  # from a tag such as !!int
+        raise Unreadable(1, "has a value that does not fit its tag", "leave tags such as !!int out") from None
 
 
 def _not_yaml(problem: str) -> tuple[str, str]:
-    """The parser's problem (which quotes no text of the file besides single marks) and what to do."""
+    """The parser's problem and what to do, without any text of the file."""
     if "\\t" in problem or "tab" in problem:
         return "is not YAML: a tab where blanks belong", "indent with blanks"
     if "unhashable" in problem:
-        return "is not YAML: a { where text belongs", "put text with braces in quotes; templates are not filled in here"
+        return (
+            "is not YAML: a { where text belongs",
+            "there are no templates here: write env:NAME, or put braces in quotes",
+        )
     if "mapping values are not allowed" in problem:
         return "is not YAML: a colon where none belongs", "check the indentation; put text that has a colon in quotes"
-    return f"is not YAML: {problem.split(' but ')[0]}", "check the indentation, brackets and quotes around this line"
+    problem = re.sub(r"'[^']{4,}'", "...", problem.split(" but ")[0])  # a tag or alias could be part of a secret
+    return f"is not YAML: {problem}", "check the indentation, brackets and quotes around this line"
 
 
 class Lines:

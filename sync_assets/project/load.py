@@ -125,7 +125,7 @@ def _misplaced(document: Document, folder: Path, read: Sequence[Document]) -> It
 
 
 def _assembled(read: Sequence[Document], faults: Sequence[Fault], base: Project) -> Project:
-    pieces, found = Pieces(), list[Found]()
+    pieces, found = Pieces(complete=not faults), list[Found]()
     for document in read:
         if _ours(document):
             found += [(document, t) for t in _pieces(document, pieces, base.time_zone)]
@@ -141,7 +141,7 @@ def _assembled(read: Sequence[Document], faults: Sequence[Fault], base: Project)
 def _with_base(pieces: Pieces, base: Project) -> Pieces:
     outside = Document(Path("the project"), 0, {})
     given = [Named(outside, (), c) for c in base.connections.values()]
-    return Pieces([*given, *pieces.connections], pieces.syncs, pieces.heads, pieces.declared)
+    return Pieces([*given, *pieces.connections], pieces.syncs, pieces.heads, pieces.declared, pieces.complete)
 
 
 def _ours(document: Document) -> bool:
@@ -208,7 +208,7 @@ def _syncs(document: Document, attributes: dict[str, Any], pieces: Pieces, defau
     else:
         each = list(enumerate(valid.syncs))
     zone = _zone(attributes, default)
-    source, target = attributes.get("source"), attributes.get("target")
+    source, target = (v if isinstance(v, str) else None for v in (attributes.get("source"), attributes.get("target")))
     pieces.syncs += [Sync(document, ("syncs", at), s, source, target, zone) for at, s in each if s is not None]
 
 

@@ -57,15 +57,18 @@ class Pieces:
     syncs: list[Sync] = field(default_factory=list)
     heads: list[Document] = field(default_factory=list)
     declared: set[str] = field(default_factory=set)
+    complete: bool = True  # False when a file could not be read: what is missing may be in it
 
 
 def check(pieces: Pieces) -> Iterator[Found]:
     """All rules over all pieces."""
-    known = {c.value.name: c.value for c in pieces.connections}
+    known: dict[str, Connection] = {}
+    for named in pieces.connections:
+        known.setdefault(named.value.name, named.value)
     yield from _distinct("connection", [(c.document, c.loc, c.value.name) for c in pieces.connections])
     yield from _distinct("sync", [(s.document, s.loc, s.value.name) for s in pieces.syncs])
     for document in pieces.heads:
-        yield from ((document, t) for t in _references(document, known, pieces.declared))
+        yield from ((document, t) for t in _references(document, known, pieces))
     for sync in pieces.syncs:
         source, target = known.get(sync.source or ""), known.get(sync.target or "")
         for trouble in _of_one(sync, source, target):
@@ -103,17 +106,23 @@ _WANTED: dict[str, tuple[str, Callable[[Connection], bool]]] = {
 }
 
 
-def _references(document: Document, known: dict[str, Connection], declared: set[str]) -> Iterator[Trouble]:
+def _references(document: Document, known: dict[str, Connection], pieces: Pieces) -> Iterator[Trouble]:
     for place, (wanted, fits) in _WANTED.items():
         name = document.attributes.get(place)
-        if not isinstance(name, str) or (name in declared and name not in known):
+        if not isinstance(name, str) or (name not in known and _may_exist(name, pieces)):
             continue
         able = [n for n, c in known.items() if fits(c)]
         choice = listed(able, name) if able else f"write {wanted} into a Connections document first"
         if name not in known:
             yield Trouble((place,), f"there is no connection {name}", f"known here: {choice}" if able else choice)
         elif not fits(known[name]):
-            yield Trouble((place,), f"{name} is of type {known[name].type}", f"name {wanted}: {choice}")
+            yield Trouble(
+                (place,), f"{name} is of type {known[name].type}", f"name {wanted}: {choice}" if able else choice
+            )
+
+
+def _may_exist(name: str, pieces: Pieces) -> bool:
+    return name in pieces.declared or not pieces.complete
 
 
 # -- links ------------------------------------------------------------------------------------------------------

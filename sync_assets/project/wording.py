@@ -58,10 +58,13 @@ def _worded(detail: ErrorDetails, model: type[BaseModel], attributes: Any) -> It
     if isinstance(cause, RuleFaults):
         yield from (Trouble(loc + t.loc, t.message, t.hint) for t in cause.troubles)
         return
+    if detail["type"].startswith("union_tag"):
+        loc = (*loc, "type")
     field = next((step for step in reversed(loc) if isinstance(step, str)), "")
     if detail["type"] == "extra_forbidden":
         known = known_fields(model, detail["loc"][:-1])
-        yield Trouble(loc, "is no field here", f"known are {listed(known, field)}")
+        near = nearest(field, known).strip(" ()")
+        yield Trouble(loc, "is no field here", near or f"known are {', '.join(known)}")
     elif detail["type"] == "missing":
         yield Trouble(loc, "is missing", _described(model, detail["loc"]))
     elif field in secret_fields():
@@ -76,9 +79,10 @@ def _value(detail: ErrorDetails, field: str) -> tuple[str, str]:
         return _PATTERNS[field]
     if kind in ("enum", "literal_error"):
         return _unknown(detail.get("input"), field, _words(str(context["expected"])))
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        tag = context.get("tag")
-        return _unknown(tag, "type", _words(str(context.get("expected_tags", _connection_types()))))
+    if kind == "union_tag_invalid":
+        return _unknown(context["tag"], "type", _words(str(context["expected_tags"])))
+    if kind == "union_tag_not_found":
+        return "is missing", _connection_types()
     if kind == "string_pattern_mismatch":
         return _SLUG
     if kind in _NUMBERS:
@@ -116,10 +120,11 @@ def _as_text(value: object) -> str:
 def _unknown(value: object, field: str, known: list[str]) -> tuple[str, str]:
     shown = isinstance(value, str) and len(value) <= 30 and value.isprintable()
     if not shown:
-        return f"is not a known {field}", listed(known)
+        return "is not one of the known words", listed(known)
     word = str(value)
     near = nearest(word, known) or _MEANT.get(word.lower(), "")
-    return f"{word!r} is not a {field.replace('_', ' ')}", ", ".join(known) + near
+    kind = f"not a {field}" if field in ("mode", "type") else f"no value of {field}"
+    return f"{word!r} is {kind}", ", ".join(known) + near
 
 
 # Words that people bring along from elsewhere.

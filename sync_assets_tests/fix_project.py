@@ -69,9 +69,7 @@ class Script:
         plain = {"counts": total, "partitions": counts, "failed": failed, "equal": True, "seconds": 1.0}
         return Report(name, mode or Mode.FULL, Delivery.TOKEN, **plain | self.report)
 
-    def observe(
-        self, project: Project, name: str, partitions: Sequence[str] | None
-    ) -> Mapping[str, Observation]:
+    def observe(self, project: Project, name: str, partitions: Sequence[str] | None) -> Mapping[str, Observation]:
         self.looks.append((name, None if partitions is None else tuple(partitions)))
         if self.error is not None:
             raise self.error

@@ -89,10 +89,7 @@ def whole_definitions(project: Project, execution: Execution) -> dg.Definitions:
         by_file.setdefault(f"{sync.path}:{sync.source}:{sync.target}", []).append(sync)
     found = origins(project)
     with beta_accepted():
-        own = [
-            file_definitions(project, found, [s.name for s in syncs], execution)
-            for syncs in by_file.values()
-        ]
+        own = [file_definitions(project, found, [s.name for s in syncs], execution) for syncs in by_file.values()]
         return dg.Definitions.merge(*own, shared_definitions(project, execution))
 
 

@@ -29,12 +29,18 @@ class Origin:
 
     @property
     def speaker(self) -> PlacedSync:
-        return min(self.readers, key=lambda s: (s.spec.table is None, s.spec.partitions is not None))
+        return min(self.readers, key=_speaks_badly)
 
     @property
     def partitions(self) -> dg.PartitionsDefinition | None:
         first = partitions_of(self.readers[0])
         return first if all(partitions_of(reader) == first for reader in self.readers) else None
+
+
+def _speaks_badly(sync: PlacedSync) -> tuple[bool, bool, bool]:
+    """A query of the user's says nothing of rows; a query of a sync less than its table; a window less than all."""
+    spec = sync.spec
+    return bool(spec.sensor and spec.sensor.query), spec.table is None, spec.partitions is not None
 
 
 def origins(project: Project) -> dict[dg.AssetKey, Origin]:
@@ -69,9 +75,10 @@ def origin_asset(project: Project, origin: Origin, execution: Execution) -> dg.A
     )
     def observe(context: dg.AssetExecutionContext) -> Iterator[dg.ObserveResult]:
         found = look(project, origin, execution)
-        if origin.partitions is None:
+        if origin.partitions is None or "" in found:
             yield whole(origin, found)
-        for key, seen in found.items() if origin.partitions is not None else ():
+            return
+        for key, seen in found.items():
             context.log_event(_piece(origin, key, seen))
 
     return observe

@@ -105,6 +105,8 @@ def changes(
     seen = execution.observe(project, sync.spec.name, order)
     changed = changed_keys(cursor.seen.get(sync.spec.name, {}), seen)
     cursor.seen[sync.spec.name] = {key: one.data_version for key, one in seen.items()}
+    if order is not None and changed == [""]:  # a query of the user's speaks for all windows
+        changed = order
     for keys in _runs(sync, changed, order):
         cursor.turns += 1
         yield run_request([naming.board_key(sync)], keys, run_key=_run_key(sync, keys, cursor))
@@ -132,5 +134,5 @@ def _runs(sync: PlacedSync, changed: Sequence[str], order: Sequence[str] | None)
 def _run_key(sync: PlacedSync, keys: Sequence[str], cursor: Cursor) -> str:
     """Short, because it becomes an indexed tag; unlike any earlier one, because of the turn."""
     seen = cursor.seen[sync.spec.name]
-    what = [sync.spec.name, str(cursor.turns), *(f"{key}={seen[key]}" for key in keys)]
+    what = [sync.spec.name, str(cursor.turns), *(f"{key}={seen.get(key)}" for key in keys)]
     return sha256("|".join(what).encode()).hexdigest()[:24]

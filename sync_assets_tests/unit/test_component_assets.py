@@ -60,9 +60,7 @@ def run(
     defs: dg.Definitions, instance: dg.DagsterInstance, key: dg.AssetKey, **arguments: object
 ) -> dg.ExecuteInProcessResult:
     job = defs.resolve_implicit_global_asset_job_def()
-    return job.execute_in_process(
-        instance=instance, asset_selection=[key], raise_on_error=False, **arguments
-    )  # type: ignore[arg-type]
+    return job.execute_in_process(instance=instance, asset_selection=[key], raise_on_error=False, **arguments)  # type: ignore[arg-type]
 
 
 def test_lineage_joins_tables_queries_and_boards(project_of: ProjectOf, script: Script) -> None:
@@ -122,9 +120,7 @@ def test_an_unpartitioned_run_records_what_people_look_at(
     }
 
 
-def test_checks_tell_what_is_wrong(
-    project_of: ProjectOf, script: Script, instance: dg.DagsterInstance
-) -> None:
+def test_checks_tell_what_is_wrong(project_of: ProjectOf, script: Script, instance: dg.DagsterInstance) -> None:
     off = Counts(read=5, created=1, rejected=2)
     script.report = {
         "counts": off,

@@ -49,6 +49,8 @@ def _base64_forms(raw: bytes) -> Iterator[str]:
             form = encode(b"\0" * offset + raw).decode()[skip:whole]
             if len(form) >= _SHORTEST:
                 yield form
+    yield base64.b64encode(raw).decode()
+    yield base64.urlsafe_b64encode(raw).decode()
 
 
 def redact(text: str) -> str:

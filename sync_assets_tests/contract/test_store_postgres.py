@@ -8,12 +8,14 @@ import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from sync_assets.engine.control import JournalEntry, SyncState
 from sync_assets.engine.errors import Fenced, Retry, Stop
+from sync_assets.engine.model import Rejected
 from sync_assets.store import migrations
 from sync_assets.store.address import Address
 from sync_assets.store.control import PostgresStore, open_store
@@ -60,15 +62,35 @@ def environment(address: Address) -> dict[str, str]:
 
 
 def test_eight_processes_may_start_at_once(control_database: Address) -> None:
-    code = "from sync_assets.store.control import open_store; s = open_store(); print(s.revision()); s.close()"
-    start = [sys.executable, "-c", code]
+    """All are loaded and waiting before the first may begin: otherwise they would start one after the other."""
+    code = (
+        "import sys, alembic.command, sqlalchemy; from sync_assets.store.control import open_store;"
+        "print('ready', flush=True); sys.stdin.readline(); s = open_store(); print(s.revision()); s.close()"
+    )
     processes = [
-        subprocess.Popen(start, env=environment(control_database), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=environment(control_database),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(8)
     ]
-    said = [process.communicate(timeout=60) for process in processes]
+    for process in processes:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    said = [process.communicate(timeout=60) for process in _told_to_go(processes)]
     assert [process.returncode for process in processes] == [0] * 8, said
-    assert {out.decode().strip() for out, _ in said} == {migrations.known()[-1]}
+    assert {out.strip() for out, _ in said} == {migrations.known()[-1]}
+
+
+def _told_to_go(processes: list[subprocess.Popen[str]]) -> list[subprocess.Popen[str]]:
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return processes
 
 
 def test_a_database_of_a_newer_version_is_left_alone(store: PostgresStore, control_database: Address) -> None:
@@ -188,3 +210,39 @@ def test_a_wrong_password_or_database_is_for_a_person(control_database: Address)
     elsewhere = replace(control_database, database="not_made_yet")
     with PostgresStore(lambda: elsewhere) as store, pytest.raises(Stop, match="createdb not_made_yet"):
         store.state("orders")
+
+
+def test_named_sql_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
+    from sync_assets.store.sql import read_named
+
+    file = tmp_path / "q.sql"
+    file.write_text("-- one: what for\nselect 1\n  -- a remark\n\n-- two: what for\nselect 2\n")
+    assert read_named(file) == {"one": "select 1\n  -- a remark", "two": "select 2"}
+    file.write_text("select 1\n-- one: what for\nselect 1")
+    with pytest.raises(ValueError, match="before the first name"):
+        read_named(file)
+    file.write_text("-- one: what for\nselect 1\n-- one: again\nselect 1")
+    with pytest.raises(ValueError, match="used twice"):
+        read_named(file)
+
+
+def test_every_statement_is_used_and_every_used_statement_is_there() -> None:
+    from sync_assets.store import control
+
+    text = Path(control.__file__).read_text()
+    assert not [name for name in control._SQL if f'"{name}"' not in text]
+
+
+def test_people_see_what_goes_on(store: PostgresStore, control_database: Address) -> None:
+    lease = store.acquire_lease("board", "me", 30)
+    store.journal(lease, JournalEntry("t", "board", "orders", ("1", "2"), b"", datetime.now(UTC)))
+    store.save_rejects("orders", [Rejected("1", "d", "amount", "c", "too long")], [])
+    store.open_incident("orders", "board gone")
+    store.record_run("r1", "orders", "", "failed", {"read": 3})
+    views = "runs", "open_incidents", "rejected_rows", "held_leases", "unanswered_creates"
+    assert [len(query(control_database, f"select * from sync_assets.{view}")) for view in views] == [1] * 5
+    assert query(control_database, "select report ->> 'read' from sync_assets.runs") == [("3",)]
+    store.close_incident("orders")
+    store.release_lease(lease)
+    assert query(control_database, "select * from sync_assets.open_incidents") == []
+    assert query(control_database, "select * from sync_assets.held_leases") == []

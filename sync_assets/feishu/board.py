@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from sync_assets.engine.errors import BadBatch, Retry, Stop, SyncError, TooLarge
+from sync_assets.engine.errors import BadBatch, Gone, Retry, Stop, TooLarge
 from sync_assets.feishu.client import Endpoint, FeishuClient
 from sync_assets.feishu.pacing import Rate
 from sync_assets.feishu.wire import encode
@@ -139,7 +139,10 @@ class Board:
 
     def batch_delete(self, ids: Sequence[str]) -> list[str]:
         """Delete records, 500 at most; returns the ids that Feishu says are deleted."""
-        data = self._call(BATCH_DELETE, "/records/batch_delete", body=encode({"records": list(ids)}))
+        try:
+            data = self._call(BATCH_DELETE, "/records/batch_delete", body=encode({"records": list(ids)}))
+        except BadBatch as error:
+            raise _vetted(error, [{"record_id": i} for i in ids]) from None
         return [r["record_id"] for r in data.get("records") or () if r.get("deleted")]
 
     def _page(self, body: bytes, size: int, token: str) -> dict[str, Any]:
@@ -210,8 +213,11 @@ def _field(item: Mapping[str, Any]) -> Field:
     )
 
 
-def _vetted(error: SyncError, records: Sequence[Mapping[str, Any]]) -> SyncError:
-    """The field that a message names is kept only if it was sent: else it may be a piece of a value."""
-    if isinstance(error, BadBatch) and error.field and not any(error.field in r["fields"] for r in records):
+def _vetted(error: BadBatch, records: Sequence[Mapping[str, Any]]) -> BadBatch:
+    """What a message names is kept only if it was sent: a field's name may else be a piece of a value."""
+    if not any(error.field in record.get("fields", ()) for record in records):
         error.field = ""
+    if isinstance(error, Gone):
+        sent = {record.get("record_id") for record in records}
+        error.ids = tuple(i for i in error.ids if i in sent)
     return error

@@ -312,6 +312,8 @@ def classify(code: int, status: int, msg: str, *, write: bool, log_id: str = "",
     `msg` is Feishu's own text, used but not quoted; `place` opens the message and says which call on what.
     """
     rule = CATALOGUE.get(code)
+    if status == 413 and (rule is None or code == 9499):  # a gateway's general refusal, for this one reason
+        return classify_status(status, write=write, log_id=log_id, place=place)
     if rule is None:
         return _unknown(code, status, msg, write=write, log_id=log_id, place=place)
     if second := _second_meaning(code, msg):
@@ -383,7 +385,7 @@ def _text(place: str, meaning: str, log_id: str) -> str:
 
 
 _SYMBOL = re.compile(r"[A-Z][a-z]+(?:[A-Z][A-Za-z]*)+")
-_RECORD_ID = re.compile(r"\brec[A-Za-z0-9]{4,40}\b")
+_RECORD_ID = re.compile(r"\brec(?!ord)[A-Za-z0-9]{4,40}\b")
 _FIELD = (
     re.compile(r"^fields\.(.{1,100})$", re.MULTILINE),
     re.compile(r"""field_?name\s*[:=]\s*['"]?(.{1,100}?)['"]?(?:\. |$)""", re.IGNORECASE | re.MULTILINE),
@@ -399,7 +401,7 @@ def symbol(msg: str) -> str:
 
 
 def record_ids(msg: str) -> tuple[str, ...]:
-    """Record ids that the message names."""
+    """What look like record ids in the message. The caller must compare them with the ids that it sent."""
     return tuple(dict.fromkeys(_RECORD_ID.findall(msg)))
 
 

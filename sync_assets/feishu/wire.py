@@ -12,7 +12,7 @@ import re
 import ssl
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,14 +40,14 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request. `place` opens the message of any error; `bearer` is kept out of the repr."""
+    """One request. `place` opens the message of any error. What may be secret is kept out of the repr."""
 
     method: str
-    path: str
+    path: str = field(repr=False)  # of a bot it is a secret
     place: str
     write: bool = False
     params: Mapping[str, Any] | None = None
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=False)  # rows, or the app's secret
 
 
 def encode(payload: Any) -> bytes:

@@ -33,7 +33,7 @@ class Clock:
 
 
 class Server:
-    """Plays the listed answers in order, then succeeds for ever. An answer is (status, code), an exception or a response."""
+    """Plays the listed answers in order, then succeeds. A step is (status, code), an exception or a response."""
 
     def __init__(self, clock, *script, life=7200, token_script=()) -> None:
         self.clock, self.script, self.token_script, self.life = clock, list(script), list(token_script), life
@@ -209,7 +209,7 @@ def test_an_unclear_write_that_may_not_be_repeated_is_not(serve, trouble):
 
 @pytest.mark.parametrize("trouble", [NOT_SENT, (200, 1254291), (429, 99991400)])
 def test_a_write_that_surely_was_not_carried_out_may_always_be_repeated(serve, trouble):
-    client, server = serve(trouble)
+    client, _server = serve(trouble)
     assert client.call(ONCE, "/x") == {"n": 2}
 
 
@@ -247,7 +247,7 @@ def test_each_code_has_its_number_of_tries(serve, code, tries):
 
 
 def test_waits_grow_and_are_bounded(serve, clock):
-    client, server = serve(*[httpx.Response(503)] * 8)
+    client, _server = serve(*[httpx.Response(503)] * 8)
     client.call(READ, "/x")
     assert clock.slept == [0.5, 1, 2, 4, 8, 15, 15, 15]
     assert client.stats.waited == sum(clock.slept)
@@ -271,7 +271,7 @@ def test_a_wait_longer_than_the_budget_is_not_begun(serve, clock):
 
 
 def test_conflicts_widen_the_gap_between_writes(serve, clock):
-    client, server = serve((200, 1254291))
+    client, _server = serve((200, 1254291))
     client.call(WRITE, "/x", lane="base")
     assert client.pacer.gap("base") == pytest.approx(0.45)
     before = clock.now

@@ -78,6 +78,11 @@ def test_an_unknown_code_stops_and_shows_no_value_of_a_write():
     assert "no such thing" in str(classify(1259999, 200, "no such thing", write=False))
 
 
+@pytest.mark.parametrize("code", [9499, 1259999])
+def test_a_request_that_is_too_large_for_the_gateway(code):
+    assert type(classify(code, 413, "Bad Request", write=True)) is TooLarge
+
+
 def test_an_unknown_code_leaves_it_to_the_status_where_that_is_plain():
     assert type(classify(2200, 500, "x", write=True)) is Unclear
     assert type(classify(2200, 500, "x", write=False)) is Retry
@@ -121,5 +126,5 @@ def test_the_field_that_a_refusal_names(msg, field):
 
 
 def test_records_that_are_gone_are_named():
-    error = classify(1254043, 200, "RecordIdNotFound recuWx12ab and recuWx34cd", write=True)
+    error = classify(1254043, 200, "RecordIdNotFound. recordId: recuWx12ab and recuWx34cd", write=True)
     assert isinstance(error, Gone) and error.ids == ("recuWx12ab", "recuWx34cd")

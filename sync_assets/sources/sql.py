@@ -118,7 +118,8 @@ class SqlSource:
             return self.database.describe_table(self.table)
         assert self.query is not None  # noqa: S101 (the constructor saw to it)
         text, names = self.query.bind()
-        params = {n: _EXAMPLE.get(n) for n in names}
+        example = _ALL_TIME if self.database.dialect == "sqlite" else _EXAMPLE
+        params = {n: example.get(n) for n in names}
         return self.database.describe_query(text, params, self.time_zone)
 
     def _column(self, name: str) -> Column:
@@ -204,5 +205,7 @@ def _given(partition: Partition | None, zone: ZoneInfo) -> dict[str, Any]:
     }
 
 
-# To describe a query that binds parameters. NULL for :value, whose type its surroundings tell.
+# To describe a query that binds parameters. NULL for :value, whose type its surroundings tell. SQLite looks at rows
+# for columns without a declared type, so its window holds them all; the others do not run the query.
 _EXAMPLE = {"start": datetime(2000, 1, 1, tzinfo=UTC), "end": datetime(2000, 1, 2, tzinfo=UTC)}
+_ALL_TIME = {"start": datetime(1900, 1, 1, tzinfo=UTC), "end": datetime(2900, 1, 1, tzinfo=UTC)}

@@ -161,13 +161,14 @@ class PostgresDatabase:
                 return cursor.fetchmany(count)
         except psycopg.DataError as error:
             # A date that Python cannot hold (infinity, BC): load the same answer once more, such values as text.
-            if error.sqlstate is not None or cursor.pgresult is None:
+            answer = cursor.pgresult
+            if error.sqlstate is not None or answer is None:
                 raise
-            for loader_type, loader in TOLERANT_LOADERS.items():
-                cursor.adapters.register_loader(loader_type, loader)
+            for name, loader in TOLERANT_LOADERS.items():
+                cursor.adapters.register_loader(name, loader)
             again = Transformer(cursor)
-            again.set_pgresult(cursor.pgresult, set_loaders=True, format=pq.Format.TEXT)
-            return again.load_rows(0, cursor.pgresult.ntuples, tuple)
+            again.set_pgresult(answer, set_loaders=True, format=pq.Format.TEXT)
+            return again.load_rows(0, answer.ntuples, tuple)
 
     def observe(self, sql: str, params: Params, zone: ZoneInfo = UTC, limit: int = 1000) -> Sequence[Row]:
         for batch in self.stream(sql, params, limit, zone):
@@ -192,10 +193,10 @@ class PostgresDatabase:
     @contextlib.contextmanager
     def _declared(self, sql: str, params: Params) -> Iterator[psycopg.ServerCursor[Row]]:
         """A cursor on the server: DECLARE takes one statement that reads, and plans it without running it."""
-        cursor = psycopg.ServerCursor(self.connection, "sync_assets")
-        with self._patience():
-            cursor.execute(cast("Query", sql), params)
-        yield cursor  # the end of the transaction closes it
+        with psycopg.ServerCursor(self.connection, "sync_assets") as cursor:
+            with self._patience():
+                cursor.execute(cast("Query", sql), params)
+            yield cursor
 
     @contextlib.contextmanager
     def _patience(self) -> Iterator[None]:

@@ -149,7 +149,9 @@ def _retried(
 def _ended(context: dg.AssetExecutionContext, message: str, failed: dict[str, str]) -> dg.Failure:
     """End the run, and keep Dagster's run retries (for crashes) away from it."""
     context.instance.add_run_tags(context.run.run_id, {NO_RUN_RETRY: "false"})
-    shown = {"failed": metadata.of_failures(failed), "failed_partitions": len(failed)} if failed else {}
+    shown: dict[str, dg.MetadataValue] = {}
+    if failed:
+        shown = {"failed": metadata.of_failures(failed), "failed_partitions": dg.MetadataValue.int(len(failed))}
     return dg.Failure(message, metadata=shown, allow_retries=False)
 
 

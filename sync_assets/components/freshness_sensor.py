@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from sync_assets.components.checks import FRESHNESS
 from sync_assets.components.freshness import evaluate
 from sync_assets.components.naming import board_key
 from sync_assets.project.load import PlacedSync, Project
@@ -54,8 +55,8 @@ def _news(
             continue
         known[sync.spec.name] = [float(result.passed), now.timestamp()]
         yield dg.AssetCheckEvaluation(
-            asset_key=result.asset_key,
-            check_name=result.check_name,
+            asset_key=board_key(sync),
+            check_name=FRESHNESS,
             passed=result.passed,
             severity=result.severity,
             description=result.description,

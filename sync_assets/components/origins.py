@@ -70,9 +70,6 @@ def origin_asset(project: Project, origin: Origin, execution: Execution) -> dg.A
         skippable=True,
     )
 
-    @dg.multi_observable_source_asset(
-        specs=[spec], name=f"observe__{naming.op_name(origin.key)}", partitions_def=origin.partitions
-    )
     def observe(context: dg.AssetExecutionContext) -> Iterator[dg.ObserveResult]:
         found = look(project, origin, execution)
         if origin.partitions is None or "" in found:
@@ -81,7 +78,11 @@ def origin_asset(project: Project, origin: Origin, execution: Execution) -> dg.A
         for key, seen in found.items():
             context.log_event(_piece(origin, key, seen))
 
-    return observe
+    make = dg.multi_observable_source_asset(
+        specs=[spec], name=f"observe__{naming.op_name(origin.key)}", partitions_def=origin.partitions
+    )
+    made: dg.AssetsDefinition = make(observe)
+    return made
 
 
 def _description(origin: Origin) -> str:

@@ -89,7 +89,8 @@ def closed_key(sync: PlacedSync, now: datetime) -> tuple[str, datetime] | None:
 
 def contiguous(keys: Iterable[str], order: Sequence[str]) -> list[list[str]]:
     """`keys` as runs of neighbours in `order`: each can be one Dagster run over a range."""
-    wanted, runs, open_run = set(keys), [], False
+    wanted, open_run = set(keys), False
+    runs: list[list[str]] = []
     for key in order:
         if key in wanted and open_run:
             runs[-1].append(key)

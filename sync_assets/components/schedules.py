@@ -23,7 +23,7 @@ from sync_assets.components.partitions import (
     single_run,
 )
 from sync_assets.project.load import PlacedSync, Project
-from sync_assets.project.spec import FixedValues
+from sync_assets.project.spec import FixedValues, TimeWindows
 
 REQUEST_TAG = "sync_assets/request"
 _WAITING = [
@@ -49,7 +49,8 @@ def _cut(sync: PlacedSync) -> str:
     definition = partitions_of(sync)
     if definition is None:
         return ""
-    every = "values" if isinstance(sync.spec.partitions, FixedValues) else sync.spec.partitions.every
+    parts = sync.spec.partitions
+    every = parts.every if isinstance(parts, TimeWindows) else "values"
     return f"{every}_{crc32(definition.get_serializable_unique_identifier().encode()):08x}"
 
 
@@ -97,9 +98,9 @@ def requests(instance: dg.DagsterInstance, syncs: Sequence[PlacedSync], now: dat
     for sync in syncs:
         for keys in _runs(instance, sync, now):
             together.setdefault(tuple(keys), []).append(sync)
-    for keys, members in together.items():
+    for wanted, members in together.items():
         assets = [naming.board_key(sync) for sync in members]
-        yield run_request(assets, keys, tags={REQUEST_TAG: _fingerprint(assets, keys)})
+        yield run_request(assets, wanted, tags={REQUEST_TAG: _fingerprint(assets, wanted)})
 
 
 def _runs(instance: dg.DagsterInstance, sync: PlacedSync, now: datetime) -> list[list[str]]:

@@ -16,7 +16,7 @@ QUERIES = [
     ("select trim(both ' ' from name), substring(x from 2) from people", ("people",)),
     ("with recent as (select * from orders) select * from recent join customers using (id)", ("orders", "customers")),
     ("with a as (select 1 from t1), b as (select 2 from t2) select * from a, b", ("t1", "t2")),
-    ("with recursive tree as (select * from parts union all select p.* from parts p, tree) select * from tree", ("parts",)),
+    ("with recursive t as (select * from parts union all select p.* from parts p, t) select 1 from t", ("parts",)),
     ("select * from (select id from inner_table) x", ("inner_table",)),
     ("select * from orders where id in (select order_id from refunds)", ("orders", "refunds")),
     ("select * from orders where a is distinct from b", ("orders",)),

@@ -1,0 +1,165 @@
+"""The `sync-assets` command: names and options only. What a command does is in `cli.work`, loaded when it is called.
+
+``--help`` must stay fast, so nothing but click is imported here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+_MODES = ("full", "incremental", "overwrite", "clone", "append")
+_EPILOG = """\
+Exit codes: 0 done; 1 unexpected error (a bug: please report it); 2 stop, a person must act; 3 passing trouble, try
+again later; 4 done, but rows were rejected and set aside (see: sync-assets rejects SYNC).
+
+The project is the YAML below sync_assets/defs, or below the folder that SYNC_ASSETS_DEFS names. A .env file in the
+project's root is read. SYNC_ASSETS_DEBUG=1 shows where an error came from.
+"""
+_PARTITION = "KEY, FIRST..LAST or latest; may be given several times."
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="sync-assets", message="%(prog)s %(version)s")
+def root() -> None:
+    """Keep data in step: SQL databases to Feishu Bitable boards."""
+
+
+@root.command(short_help="Try the connections; say what is missing.")
+@click.argument("name", required=False)
+def check(name: str | None) -> int:
+    """Try the connections (or one) and the tables, queries and boards that use them; say what to do. Writes nothing."""
+    from sync_assets.cli import work
+
+    return work.check(name)
+
+
+@root.command()
+def syncs() -> int:
+    """List the syncs of the project."""
+    from sync_assets.cli import work
+
+    return work.syncs()
+
+
+@root.command(short_help="Show what a run would do.")
+@click.argument("sync")
+@click.option("--partition", "-p", help="KEY or latest.")
+@click.option("--mode", type=click.Choice(_MODES), help="Another mode than the sync's own.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def plan(sync: str, partition: str | None, mode: str | None, as_json: bool) -> int:
+    """Show what a run would do, with counts and samples. Writes nothing."""
+    from sync_assets.cli import work
+
+    return work.plan(sync, partition, mode, as_json)
+
+
+@root.command(short_help="Run one sync, or a YAML file.")
+@click.argument("what", metavar="SYNC|FILE.yaml")
+@click.option("--partition", "-p", "partitions", multiple=True, help=_PARTITION)
+@click.option("--mode", type=click.Choice(_MODES), help="Another mode than the sync's own.")
+@click.option("--accept-empty", is_flag=True, help="Go on although the source or the board looks unexpectedly empty.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def run(what: str, partitions: tuple[str, ...], mode: str | None, accept_empty: bool, as_json: bool) -> int:
+    """Run one sync of the project, or all syncs of a YAML file outside of it."""
+    from sync_assets.cli import work
+
+    return work.run(what, partitions, mode, accept_empty, as_json)
+
+
+@root.command(short_help="List rejected rows, or send them again.")
+@click.argument("sync")
+@click.argument("keys", nargs=-1)
+@click.option("--resend", is_flag=True, help="Try them again now: those named, or all.")
+def rejects(sync: str, keys: tuple[str, ...], resend: bool) -> int:
+    """List the rows that were set aside, with the reasons; send them again."""
+    from sync_assets.cli import work
+
+    return work.rejects(sync, keys, resend)
+
+
+@root.command(short_help="Start the control database.")
+def up() -> int:
+    """Start the embedded PostgreSQL (unless you use your own) and bring the control database up to date."""
+    from sync_assets.cli import work
+
+    return work.up()
+
+
+@root.command(short_help="Stop the control database.")
+def down() -> int:
+    """Stop the embedded PostgreSQL; a server of your own is left running."""
+    from sync_assets.cli import work
+
+    return work.down()
+
+
+@root.command(short_help="Say whether the control database runs.")
+def status() -> int:
+    """Say whether the control database runs, and where."""
+    from sync_assets.cli import work
+
+    return work.status()
+
+
+@root.command()
+@click.option("--once", is_flag=True, help="Without the UI: check the result, print it and end.")
+def demo(once: bool) -> int:
+    """A small shop, two boards and the Dagster UI, all on this machine."""
+    from sync_assets.cli import work
+
+    return work.demo(once)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point: ends the process with one of the documented exit codes."""
+    sys.exit(call(sys.argv[1:] if arguments is None else arguments))
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code. An expected error becomes one block on standard error."""
+    from sync_assets.cli.show import forgiving
+
+    forgiving(sys.stdout, sys.stderr)
+    _read_env_file()
+    try:
+        return int(root.main(list(arguments), prog_name="sync-assets", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("interrupted\n")
+        return 130
+    except Exception as error:  # the outermost boundary: a traceback is no message to a user
+        return _told(error)
+
+
+def _told(error: Exception) -> int:
+    from sync_assets.cli import exits, show
+    from sync_assets.engine.errors import SyncError
+
+    if os.environ.get("SYNC_ASSETS_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, SyncError):
+        show.error_block(error)
+        return exits.of_error(error)
+    # The text of an unexpected error may quote a row or a secret: its type and the place are enough to report it.
+    sys.stderr.write(f"unexpected error: {type(error).__name__}\n")
+    sys.stderr.write("  -> this is a bug: please report it; SYNC_ASSETS_DEBUG=1 shows where it comes from\n")
+    return exits.UNEXPECTED
+
+
+def _read_env_file() -> None:
+    """Variables of `.env` in the project's root, as Dagster reads them; what is set already stays."""
+    from sync_assets.store.home import project_root
+
+    file = project_root() / ".env"
+    if file.is_file():
+        from dotenv import load_dotenv
+
+        load_dotenv(file)

@@ -18,6 +18,7 @@ def emulator() -> Iterator[Emulator]:
     """The process. Its rate limits are off; a test of pacing turns them on by `reset(rate_factor=1)`."""
     with Emulator.start(Config(rate_factor=0)) as running:
         yield running
+        assert running.noise() == "", "the emulator itself failed"
 
 
 @pytest.fixture
@@ -44,7 +45,8 @@ class Bare:
     def data(self, method: str, path: str, body: Any = None, **params: Any) -> dict[str, Any]:
         answer = self.send(method, path, body, **params).json()
         assert answer["code"] == 0, answer
-        return answer["data"]
+        data: dict[str, Any] = answer["data"]
+        return data
 
     def refused(self, method: str, path: str, body: Any = None, **params: Any) -> tuple[int, int]:
         """The business code and the HTTP status of an answer that is an envelope."""
@@ -71,12 +73,18 @@ class Board:
         return self.emulator.rows(self.app_token, self.table_id)
 
 
+@pytest.fixture(scope="session")
+def plain_http(emulator: Emulator) -> Iterator[httpx.Client]:
+    """One for all tests: making it loads the system's certificates, which takes longer than most tests."""
+    with httpx.Client(base_url=emulator.url, trust_env=False, timeout=10) as http:
+        yield http
+
+
 @pytest.fixture
-def bare(bitable: Emulator) -> Iterator[Bare]:
-    with httpx.Client(base_url=bitable.url, trust_env=False, timeout=10) as http:
-        caller = Bare(http, "/open-apis/bitable/v1/apps")
-        caller.log_in(bitable.app_id, bitable.app_secret)
-        yield caller
+def bare(bitable: Emulator, plain_http: httpx.Client) -> Bare:
+    caller = Bare(plain_http, "/open-apis/bitable/v1/apps")
+    caller.log_in(bitable.app_id, bitable.app_secret)
+    return caller
 
 
 EVERY_TYPE: list[dict[str, Any]] = [

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from sync_assets.engine.errors import Stop
 from sync_assets.testing.bitable.config import Config
@@ -20,11 +20,12 @@ Cells = Mapping[str, Any]
 class Emulator:
     """A running emulator. `url` takes the place of ``https://open.feishu.cn``; boards are at the same address."""
 
-    def __init__(self, url: str, process: subprocess.Popen[str] | None = None) -> None:
+    def __init__(self, url: str, process: subprocess.Popen[str] | None = None, noise: TextIO | None = None) -> None:
         import httpx
 
         self.url = url.rstrip("/")
         self._process = process
+        self._noise = noise
         self._http = httpx.Client(base_url=self.url, trust_env=False, timeout=60)
         self.app_id = self.app_secret = ""
         self._about(self._do("about"))
@@ -35,29 +36,31 @@ class Emulator:
         command = [sys.executable, "-m", "sync_assets.testing.bitable", "--control", "--with-parent"]
         command += ["--port", str(port), "--config", (config or Config()).to_json()]
         command += ["--state", str(state)] if state else []
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as noise:
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, text=True)
-            url = (process.stdout.readline() if process.stdout else "").strip()
-            if not url:
-                process.wait(10)
-                noise.seek(0)
-                raise Stop(f"the Bitable emulator did not start: {noise.read()[-500:]}", hint="is the port free?")
-        return cls(url, process)
+        noise = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the process
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, text=True)
+        url = (process.stdout.readline() if process.stdout else "").strip()
+        if not url:
+            _end(process)
+            noise.seek(0)
+            told = noise.read()[-500:]
+            noise.close()
+            raise Stop(f"the Bitable emulator did not start: {told}", hint="is the port free?")
+        return cls(url, process, noise)
+
+    def noise(self) -> str:
+        """What the process said on its error output: nothing, unless the emulator itself has a fault."""
+        if self._noise is None:
+            return ""
+        self._noise.seek(0)
+        return self._noise.read()
 
     def stop(self) -> None:
         """End the process (boards are saved first, where there is a state file)."""
         self._http.close()
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                pipe.close()
+        if self._process is not None:
+            _end(self._process)
+        if self._noise is not None:
+            self._noise.close()
 
     def __enter__(self) -> Self:
         return self
@@ -223,3 +226,15 @@ class Emulator:
 
     def clear_faults(self) -> None:
         self._do("clear_faults")
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            pipe.close()

@@ -137,7 +137,8 @@ def create_tables(call: Call) -> Answer:
     base = call.the_base
     made: list[str] = []
     try:
-        made += [make_table(call.world, base, s.get("name"), s.get("fields")).id for s in specs]
+        for spec in specs:
+            made.append(make_table(call.world, base, spec.get("name"), spec.get("fields")).id)
     except Refusal:
         for table_id in made:
             del base.tables[table_id]

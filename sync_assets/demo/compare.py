@@ -1,0 +1,83 @@
+"""Row by row: what the shop has, and what the boards show. Written apart from the engine, so that it can disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+from typing import Any
+
+from sync_assets.demo.shop import ZONE, Shop
+from sync_assets.testing.bitable import Emulator
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One board beside its table."""
+
+    board: str
+    rows: int
+    records: int
+    lost: Sequence[str]
+    extra: Sequence[str]
+    differing: Sequence[str]
+
+    @property
+    def equal(self) -> bool:
+        return not (self.lost or self.extra or self.differing) and self.rows == self.records
+
+
+def _ms(value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return int((value if value.tzinfo else value.replace(tzinfo=ZONE)).timestamp() * 1000)
+    return int(datetime.combine(value, time(), ZONE).timestamp() * 1000)
+
+
+def _or_none(value: Any) -> Any:
+    return value or None
+
+
+ORDERS: Sequence[tuple[str, str, Callable[[Any], Any]]] = (
+    ("order_no", "订单号", str), ("customer", "客户", str), ("status", "状态", str), ("amount", "金额", float),
+    ("paid", "已付款", lambda v: bool(v) or None), ("note", "备注", _or_none), ("created_at", "下单时间", _ms),
+    ("updated_at", "更新时间", _ms),
+)  # fmt: skip
+CUSTOMERS: Sequence[tuple[str, str, Callable[[Any], Any]]] = (
+    ("customer_id", "编号", float), ("name", "姓名", str), ("city", "城市", _or_none), ("phone", "电话", _or_none),
+    ("vip", "vip", lambda v: bool(v) or None), ("joined", "注册日期", _ms),
+)  # fmt: skip
+
+
+def compare(
+    board: str, shop: Shop, emulator: Emulator, app: str, table: str, source: str, columns: Sequence[Any]
+) -> Comparison:
+    """Compare a whole table with a whole board, cell by cell."""
+    names = ", ".join(name for name, _, _ in columns)
+    ours = [
+        {field: make(value) for (_, field, make), value in zip(columns, row, strict=True)}
+        for row in shop.rows(f"select {names} from {source}")  # noqa: S608 - names from this file
+    ]
+    theirs = list(emulator.rows(app, table).values())
+    key = columns[0][1]
+    mine, shown = {str(r[key]): r for r in ours}, {_key(r.get(key)): r for r in theirs}
+    both = mine.keys() & shown.keys()
+    return Comparison(
+        board,
+        len(ours),
+        len(theirs),
+        sorted(mine.keys() - shown.keys())[:5],
+        sorted(shown.keys() - mine.keys())[:5],
+        sorted(k for k in both if not _same(mine[k], shown[k]))[:5],
+    )
+
+
+def _key(value: Any) -> str:
+    return str(float(value)) if isinstance(value, int | float) else str(value)
+
+
+def _same(ours: Row, theirs: Row) -> bool:
+    return all(value == (theirs.get(field) or None) for field, value in ours.items())

@@ -1,0 +1,196 @@
+"""The demo's story, step by step, said aloud while it happens.
+
+Every start is a new one: servers, boards and the demo's own Dagster storage are made fresh below SYNC_ASSETS_HOME/demo,
+apart from a deployment of your own.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sync_assets.demo import compare, deployment
+from sync_assets.demo.compare import Comparison
+from sync_assets.demo.dagster_api import Dagster, dagster_dev
+from sync_assets.demo.shop import DAYS, ZONE, Shop, shop_server
+from sync_assets.engine.errors import Stop
+from sync_assets.store import embedded
+from sync_assets.store.home import home as sync_assets_home
+from sync_assets.store.home import project_root
+from sync_assets.testing.bitable import Config, Emulator
+from sync_assets.testing.servers import free_port
+
+Say = Callable[[str], None]
+ORDERS, CUSTOMERS = ("feishu", deployment.ORDERS), ("feishu", deployment.CUSTOMERS)
+UI_PORT = 3000
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything that runs while the demo does."""
+
+    shop: Shop
+    emulator: Emulator
+    files: deployment.Deployment
+    dagster: Dagster
+    say: Say
+
+    def tables(self) -> dict[str, str]:
+        """Table ids by name."""
+        return {t["name"]: t["table_id"] for t in self.emulator.describe(self.files.app_token)["tables"]}
+
+
+def play(*, once: bool, say: Say) -> list[Comparison]:
+    """Set the stage, play the story; without `once` trade on until Ctrl-C. Returns the comparison of both boards."""
+    with _stage(say) as stage:
+        _story(stage)
+        results = _compared(stage)
+        if not once:
+            _report(results, say)
+            _stay(stage)
+        return results
+
+
+@contextmanager
+def _stage(say: Say) -> Iterator[Stage]:
+    root, home = project_root(), sync_assets_home() / "demo"
+    if not (root / "workspace.yaml").is_file():
+        raise Stop("the demo runs in the project's folder", hint="cd to the folder that holds workspace.yaml")
+    with ExitStack() as stack:
+        _sweep(home)
+        shop, password = _open_shop(stack, say)
+        emulator = stack.enter_context(Emulator.start(Config()))
+        first = (datetime.now(ZONE) - timedelta(days=DAYS)).date()
+        files = deployment.write(home, root, shop.server, emulator, password, first)
+        say("starting the embedded PostgreSQL (control database and Dagster's storage)")
+        embedded.ensure_running(home=home)
+        stack.callback(embedded.stop, home)
+        say("starting Dagster: web server, daemon, code server (about 20 s)")
+        port = _port()
+        environment = deployment.process_environment(files, SYNC_ASSETS_UI_URL=f"http://127.0.0.1:{port}")
+        dagster = stack.enter_context(dagster_dev(root, port, environment, home / "dagster.log"))
+        say(f"Dagster UI    {dagster.url}")
+        say(f"board 订单    {files.orders_link}")
+        say(f"board 客户    {files.customers_link}")
+        yield Stage(shop, emulator, files, dagster, say)
+
+
+def _sweep(home: Path) -> None:
+    """End what an earlier demo may have left behind (after kill -9), and start from nothing."""
+    if home.exists():
+        embedded.stop(home)
+        shutil.rmtree(home)
+    home.mkdir(parents=True)
+
+
+def _open_shop(stack: ExitStack, say: Say) -> tuple[Shop, str]:
+    server = stack.enter_context(shop_server())
+    if server.kind == "mysql":
+        say("the shop lives in a private MariaDB")
+    else:
+        say("the shop lives in a private PostgreSQL (MariaDB is not installed: apt-get install mariadb-server-core)")
+    password = secrets.token_urlsafe(12)
+    shop = Shop(server, random.Random(7))  # noqa: S311 - a shop, not a secret
+    shop.open(password)
+    return shop, password
+
+
+def _port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        taken = probe.connect_ex(("127.0.0.1", UI_PORT)) == 0
+    return free_port() if taken else UI_PORT
+
+
+# -- the story ------------------------------------------------------------------------------------------------------
+
+
+def _story(stage: Stage) -> None:
+    say, dagster = stage.say, stage.dagster
+    keys = sorted(k for group in dagster.partitions(ORDERS).values() for k in group)
+    gap = keys[-3]
+    say(f"filling both boards: 客户 whole, 订单 by days, {gap} held back")
+    _materialize(stage, CUSTOMERS)
+    _materialize(stage, ORDERS, keys[0], keys[-4])
+    _materialize(stage, ORDERS, keys[-2], keys[-1])
+    _break_and_mend(stage, gap)
+    say("business goes on: new orders, changed ones, cleared notes; both boards again")
+    for _ in range(5):
+        stage.shop.trade()
+    _materialize(stage, CUSTOMERS)
+    _materialize(stage, ORDERS, keys[0], keys[-1])
+
+
+def _materialize(
+    stage: Stage, asset: tuple[str, ...], first: str = "", last: str = "", status: str = "SUCCESS"
+) -> None:
+    _expect(stage.dagster.wait_run(stage.dagster.materialize(asset, first, last)), status)
+
+
+def _break_and_mend(stage: Stage, key: str) -> None:
+    """One partition fails because the app was removed from the base; the gap is closed by a backfill."""
+    say, dagster = stage.say, stage.dagster
+    say(f"somebody removes the app from the base: the day {key} must fail")
+    stage.emulator.set_permission(stage.files.app_token, right="")
+    _materialize(stage, ORDERS, key, status="FAILURE")
+    _expect_alert(stage, 1)
+    say("the app is added again: a backfill of what failed closes the gap (Dagster looks for backfills twice a minute)")
+    stage.emulator.set_permission(stage.files.app_token, right="edit")
+    found = dagster.partitions(ORDERS)
+    gaps = sorted(found["FAILED"] + found["MISSING"])
+    if key not in gaps:
+        raise Stop(f"Dagster does not show {key} as failed")
+    _expect(dagster.wait_backfill(dagster.backfill(ORDERS, gaps)), "COMPLETED_SUCCESS")
+    _expect_alert(stage, 2)
+
+
+def _expect(status: str, wanted: str) -> None:
+    if status != wanted:
+        raise Stop(f"a run ended as {status} instead of {wanted}", hint="see .sync_assets/demo/dagster.log")
+
+
+def _expect_alert(stage: Stage, count: int, seconds: float = 60) -> None:
+    """The group bot has received that many messages: the failure, then the recovery."""
+    end = time.monotonic() + seconds
+    while len(stage.emulator.messages()) < count:
+        if time.monotonic() > end:
+            raise Stop(f"the group bot received {len(stage.emulator.messages())} messages, {count} were expected")
+        time.sleep(0.5)
+    stage.say("the group bot says: " + ("something failed" if count == 1 else "it works again"))
+
+
+def _compared(stage: Stage) -> list[Comparison]:
+    """Both boards against their tables."""
+    tables, app = stage.tables(), stage.files.app_token
+    jobs = (("订单看板", "orders", compare.ORDERS), ("客户名册", "customers", compare.CUSTOMERS))
+    return [
+        compare.compare(board, stage.shop, stage.emulator, app, tables[board], source, columns)
+        for board, source, columns in jobs
+    ]
+
+
+def _report(results: list[Comparison], say: Say) -> None:
+    for result in results:
+        say(f"{result.board}: {result.rows} rows, {result.records} records, {'equal' if result.equal else 'DIFFERENT'}")
+
+
+def _stay(stage: Stage) -> None:
+    stage.say("the shop goes on trading; watch a board, or in another terminal:")
+    stage.say(f"    . {os.path.relpath(stage.files.home / 'env')}; .venv/bin/sync-assets plan {deployment.CUSTOMERS}")
+    stage.say("Ctrl-C ends everything")
+    done = threading.Event()
+    try:
+        while not done.wait(4):
+            stage.shop.trade()
+    except KeyboardInterrupt:
+        stage.say("closing")

@@ -77,15 +77,15 @@ class PostgresStore:
 
     # -- leases
 
-    def acquire_lease(self, name: str, owner: str, seconds: float) -> Lease:
-        asked = {"name": name, "owner": storable(owner), "seconds": seconds}
+    def acquire_lease(self, name: str, owner: str, seconds: float, over: int | None = None) -> Lease:
+        asked = {"name": name, "owner": storable(owner), "seconds": seconds, "over": over}
 
         def take(cursor: Cursor) -> Lease:
             row = cursor.execute(_SQL["acquire_lease"], asked).fetchone()
             if row is not None:
                 return Lease(name, owner, row[0], seconds)
-            left = cursor.execute(_SQL["lease_left"], asked).fetchone() or (0.0, "somebody")
-            raise LeaseHeld(f"{name} is being written by {left[1]}", after=left[0], hint="wait for it to end")
+            left = cursor.execute(_SQL["lease_left"], asked).fetchone() or (0.0, "somebody", 0)
+            raise LeaseHeld(name, after=left[0], holder=left[1], token=left[2])
 
         return self._sessions.run(take)
 
@@ -165,9 +165,15 @@ class PostgresStore:
         self._sessions.run(save)
 
     def forget_rejects(self, sync: str, keys: Iterable[str] | None = None) -> int:
-        if keys is None:
-            return self._do("forget_all_rejects", sync=sync)
-        return self._do("forget_rejects", sync=sync, keys=[storable(key) for key in keys])
+        values = {"sync": sync, "keys": None if keys is None else [storable(key) for key in keys]}
+
+        def forget(cursor: Cursor) -> int:
+            gone = cursor.execute(_SQL["forget_all_rejects" if keys is None else "forget_rejects"], values).rowcount
+            if gone:
+                cursor.execute(_SQL["forget_position"], values)
+            return gone
+
+        return self._sessions.run(forget)
 
     # -- incidents and runs
 

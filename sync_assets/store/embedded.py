@@ -117,10 +117,10 @@ def _address(place: Place, database: str) -> Address:
 
 def _answers(place: Place) -> bool:
     """Prepared, ready by its own word, and listening: no process is started and no login made to find out."""
-    if not place.prepared.exists() or _pid_file(place)[-1:] != ["ready"]:
-        return False
     with socket.socket(socket.AF_UNIX) as line:
         try:
+            if not place.prepared.exists() or _pid_file(place)[-1:] != ["ready"]:
+                return False
             line.connect(str(place.socket / f".s.PGSQL.{PORT}"))
         except OSError:
             return False

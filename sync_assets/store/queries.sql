@@ -8,17 +8,17 @@ select to_regclass('sync_assets.alembic_version') is not null
 -- version_number: only where the table exists
 select version_num from sync_assets.alembic_version
 
--- acquire_lease: take it if it is free or over; the token grows with every holder; no row: it is held
+-- acquire_lease: if it is free, over, or its holder known to be gone; the token grows each time; no row: it is held
 insert into sync_assets.lease as held (name, owner, token, seconds, until)
 values (%(name)s, %(owner)s, 1, %(seconds)s, clock_timestamp() + make_interval(secs => %(seconds)s))
 on conflict (name) do update
    set owner = excluded.owner, token = held.token + 1, seconds = excluded.seconds,
        acquired_at = clock_timestamp(), until = clock_timestamp() + make_interval(secs => excluded.seconds)
- where held.owner is null or held.until <= clock_timestamp()
+ where held.owner is null or held.until <= clock_timestamp() or held.token = %(over)s::bigint
 returning token
 
 -- lease_left: seconds until the present holder's time is over
-select greatest(extract(epoch from until - clock_timestamp()), 0)::float8, owner
+select greatest(extract(epoch from until - clock_timestamp()), 0)::float8, owner, token
   from sync_assets.lease where name = %(name)s and owner is not null
 
 -- renew_lease: no row: another one holds it, or it was given back
@@ -74,6 +74,9 @@ delete from sync_assets.reject where sync = %(sync)s and key = any(%(keys)s)
 
 -- forget_all_rejects: all of a sync
 delete from sync_assets.reject where sync = %(sync)s
+
+-- forget_position: rows that are to be sent again must be read again
+update sync_assets.sync_state set position = null where sync = %(sync)s and position is not null
 
 -- open_incident: one open incident a name; occurrences = 1 says that this call opened it
 insert into sync_assets.incident as seen (name, message)

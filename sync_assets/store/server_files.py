@@ -95,8 +95,12 @@ def make_place(home: Path) -> Place:
         home.mkdir(parents=True, exist_ok=True)
         if not base.exists():
             _make_base(home, base)
-    except PermissionError:
-        raise Stop(f"{home} cannot be written by this user", hint="set SYNC_ASSETS_HOME to a folder that can") from None
+        base.resolve().joinpath("lock").touch(mode=0o600)
+    except OSError as error:
+        raise Stop(
+            f"{home} cannot be used by this user: {error.strerror}",
+            hint="work as the user who started this project, or set SYNC_ASSETS_HOME to another folder",
+        ) from None
     return place_of(home)
 
 
@@ -105,12 +109,19 @@ def _make_base(home: Path, base: Path) -> None:
     if user is None:
         base.mkdir(mode=0o700, exist_ok=True)
     elif _may_enter(home, user):
-        base.mkdir(mode=0o711, exist_ok=True)
+        _open_for_passing(base)
     else:
         elsewhere = _SHARED / f"{home.parent.name}-{_digest(home)}"
-        elsewhere.mkdir(mode=0o711, parents=True, exist_ok=True)
+        _open_for_passing(_SHARED)
+        _open_for_passing(elsewhere)
         base.unlink(missing_ok=True)  # a link whose folder is gone
         base.symlink_to(elsewhere)
+
+
+def _open_for_passing(folder: Path) -> None:
+    """Others may go through, and not look; whatever the umask is."""
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o711)
 
 
 # -- who runs the server ----------------------------------------------------------------------------------------
@@ -218,11 +229,20 @@ def binaries(place: Place, user: pwd.struct_passwd | None) -> Path:
 
 
 def _copy(root: Path) -> Path:
-    """The binaries for a user who cannot pass to the wheel. A half-made copy never gets the final name."""
-    target = _SHARED / f"{root.name}-{importlib.metadata.version(_WHEEL)}"
+    """The binaries for a user who cannot pass to the wheel, beside the libraries that they look for at their own
+    place. A half-made copy never gets the final name."""
+    target = _SHARED / f"wheel-{importlib.metadata.version(_WHEEL)}-{root.name}"
     if not target.exists():
-        _SHARED.mkdir(mode=0o755, parents=True, exist_ok=True)
-        draft = target.with_suffix(f".{os.getpid()}")
-        shutil.copytree(root, draft, symlinks=True)
-        draft.rename(target)
-    return target
+        _open_for_passing(_SHARED)
+        draft = target.with_name(f"{target.name}.{os.getpid()}")
+        for folder in (draft, draft / _WHEEL):
+            _open_for_passing(folder)
+        shutil.copytree(root, draft / _WHEEL / root.name, symlinks=True)
+        libraries = root.parents[1] / f"{_WHEEL}.libs"
+        if libraries.is_dir():
+            shutil.copytree(libraries, draft / libraries.name)
+        try:
+            draft.rename(target)
+        except OSError:  # the server of another home was quicker
+            shutil.rmtree(draft)
+    return target / _WHEEL / root.name

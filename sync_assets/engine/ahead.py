@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -15,43 +15,50 @@ class _Failed:
         self.error = error
 
 
-def ahead(items: Iterator[T], depth: int = 8) -> Iterator[T]:
-    """Yield `items` in order, fetched by a thread that starts now and stays at most `depth` items ahead.
+class Ahead(Generic[T]):
+    """Yields `items` in order, fetched by a thread that starts now and stays at most `depth` items ahead.
 
-    An error of the iterator is raised at its place. When the consumer stops early, the thread ends after the item
-    that it is fetching. Memory: `depth` items.
+    An error of the iterator is raised at its place. `close` ends the thread after the item that it is fetching; a
+    consumer that stops early must call it. Memory: `depth` items.
     """
-    ready: queue.Queue[T | _Failed | None] = queue.Queue(depth)
-    stopped = threading.Event()
 
-    def put(item: T | _Failed | None) -> bool:
-        while not stopped.is_set():
+    def __init__(self, items: Iterator[T], depth: int = 8) -> None:
+        self._ready: queue.Queue[T | _Failed | None] = queue.Queue(depth)
+        self._stopped = threading.Event()
+        threading.Thread(target=self._fetch, args=(items,), name="read-ahead", daemon=True).start()
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        item = None if self._stopped.is_set() else self._ready.get()
+        if item is None or isinstance(item, _Failed):
+            self.close()
+        if item is None:
+            raise StopIteration
+        if isinstance(item, _Failed):
+            raise item.error
+        return item
+
+    def close(self) -> None:
+        """Fetch no more."""
+        self._stopped.set()
+
+    def _fetch(self, items: Iterator[T]) -> None:
+        try:
+            for item in items:
+                if not self._put(item):
+                    return
+        except BaseException as error:  # handed over and raised by the consumer
+            self._put(_Failed(error))
+        else:
+            self._put(None)
+
+    def _put(self, item: T | _Failed | None) -> bool:
+        while not self._stopped.is_set():
             try:
-                ready.put(item, timeout=0.2)
+                self._ready.put(item, timeout=0.2)
             except queue.Full:
                 continue
             return True
         return False
-
-    def fetch() -> None:
-        try:
-            for item in items:
-                if not put(item):
-                    return
-        except BaseException as error:  # handed over and raised by the consumer
-            put(_Failed(error))
-        else:
-            put(None)
-
-    threading.Thread(target=fetch, name="read-ahead", daemon=True).start()
-    return _drain(ready, stopped)
-
-
-def _drain(ready: queue.Queue[T | _Failed | None], stopped: threading.Event) -> Iterator[T]:
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, _Failed):
-                raise item.error
-            yield item
-    finally:
-        stopped.set()

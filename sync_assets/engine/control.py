@@ -17,7 +17,16 @@ from sync_assets.engine.model import Rejected
 
 
 class LeaseHeld(Retry):
-    """Somebody else writes to this target now. `after` says when their lease ends at the latest."""
+    """Somebody else writes to this target now. `after` says when their lease ends at the latest.
+
+    `holder` is the owner's name and `token` theirs, so that a holder that is known to be gone can be replaced.
+    """
+
+    def __init__(self, name: str, *, after: float, holder: str, token: int) -> None:
+        people = holder.partition(" #")[0]
+        hint = f"wait for it to end, {after:.0f} s at most if that process is gone"
+        super().__init__(f"{name} is being written by {people}", after=after, hint=hint, code="lease_held")
+        self.holder, self.token = holder, token
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +80,11 @@ class ControlStore(Protocol):
     """The control database. Every method is one transaction. Raises `Retry` when it cannot be reached."""
 
     # one writer per target, across processes and machines
-    def acquire_lease(self, name: str, owner: str, seconds: float) -> Lease:
-        """Take the lease if it is free or its time is over. Raises `LeaseHeld` with the time that is left."""
+    def acquire_lease(self, name: str, owner: str, seconds: float, over: int | None = None) -> Lease:
+        """Take the lease if it is free, its time is over, or its token is still `over`: that holder is gone.
+
+        Raises `LeaseHeld` with the time that is left.
+        """
         ...
 
     def renew_lease(self, lease: Lease) -> None:
@@ -109,7 +121,10 @@ class ControlStore(Protocol):
         ...
 
     def forget_rejects(self, sync: str, keys: Iterable[str] | None = None) -> int:
-        """Make the next run try these rows again (all of the sync without `keys`). Returns how many."""
+        """Make the next run try these rows again (all of the sync without `keys`). Returns how many.
+
+        The position is dropped with them: an incremental run would not read rows again that lie before it.
+        """
         ...
 
     # alerts once per trouble

@@ -52,11 +52,19 @@ def refuse_mass_delete(sync: str, deletes: int, scoped: int, limit: DeleteLimit)
         )
 
 
-def refuse_many_rejects(sync: str, rejected: int, limit: int) -> None:
-    """Raise `Stop` when more rows than the limit cannot be written, before any is."""
-    if rejected > limit:
-        raise Stop(
-            f"{sync}: {rejected} rows hold values that do not fit their fields; the limit is {limit}",
-            hint=f"see the first reasons with: sync-assets plan {sync}; change the field types, or raise reject_limit",
-            code="reject_limit",
-        )
+def refuse_many_rejects(sync: str, rejected: int, known: int, limit: int) -> None:
+    """Raise `Stop` when more rows than the limit cannot be written, before any is.
+
+    `rejected` hold values that do not fit, `known` were refused by the target before and have not changed.
+    """
+    if rejected + known <= limit:
+        return
+    if known:
+        hint = f"see the reasons with: sync-assets rejects {sync}; once the board was corrected, add --resend"
+    else:
+        hint = f"see the first reasons with: sync-assets plan {sync}; change the field types"
+    raise Stop(
+        f"{sync}: {rejected + known} rows cannot be written; the limit is {limit}",
+        hint=f"{hint}, or raise reject_limit",
+        code="reject_limit",
+    )

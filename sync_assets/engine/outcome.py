@@ -60,7 +60,7 @@ def fill_report(run: Run, plan: Plan, shape: Shape, writer: Writer | None, resca
         duplicates=sum(plan.source.repeated.values()),
         changes=tuple(done.changes),
         rejected=_rejected(run, plan, done),
-        notes=(*shape.notes, *_notes(plan)),
+        notes=(*shape.notes, *run.warnings, *_notes(plan)),
         schema=run.schema,
         link=run.target.link,
     )

@@ -86,8 +86,10 @@ class SourceRows:
     held: set[Key] = field(default_factory=set)  # keys that are in the source but cannot be written
     rejected: list[Rejected] = field(default_factory=list)
     rejected_parts: Counter[int] = field(default_factory=Counter)
-    repeated: Counter[Key] = field(default_factory=Counter)
+    still_rejected: int = 0  # rows that the target refused before and that have not changed
+    repeated: Counter[tuple[Key, int]] = field(default_factory=Counter)  # by key and partition of the later row
     read: Counter[int] = field(default_factory=Counter)
+    _covered: dict[int, dict[Key, tuple[Values, int]]] = field(default_factory=dict)  # by partition: rows it replaced
 
     def add(self, batch: Batch, part: int = 0, label: str = "") -> None:
         """Take a batch of source rows in."""
@@ -133,16 +135,22 @@ class SourceRows:
             self._still_rejected(key, part)
             return
         before = self.rows.get(key)
-        if before is not None:
-            self.repeated[key] += 1
-            loser = before[1] if self.duplicates == "last" else part
-            self.rejected_parts[loser] += 1
-            if self.duplicates != "last":
-                return
+        if before is not None and not self._give_way(key, before, part):
+            return
         self.rows[key] = (values, part)
+
+    def _give_way(self, key: Key, before: tuple[Values, int], part: int) -> bool:
+        """A second row of one key: whether it replaces the first. The loser counts as rejected."""
+        self.repeated[key, part] += 1
+        last = self.duplicates == "last"
+        self.rejected_parts[before[1] if last else part] += 1
+        if last and before[1] != part:
+            self._covered.setdefault(part, {}).setdefault(key, before)
+        return last
 
     def _still_rejected(self, key: Key, part: int) -> None:
         self.held.add(key)
+        self.still_rejected += 1
         self.rejected_parts[part] += 1
 
     def reject(self, key: Key | None, name: str, mark: str, fault: RejectRow, part: int, label: str) -> None:
@@ -153,19 +161,24 @@ class SourceRows:
         self.rejected.append(Rejected(shown, mark, fault.field, fault.code, fault.message, label))
         self.rejected_parts[part] += 1
 
-    def forget(self, part: int) -> None:
-        """Take a partition out again, because reading it failed half-way."""
+    def forget(self, part: int, label: str) -> None:
+        """Take a partition out again, because reading it failed half-way: as if it had never been asked for."""
         self.rows = {k: v for k, v in self.rows.items() if v[1] != part}
+        for key, before in self._covered.pop(part, {}).items():
+            self.rows[key] = before
+            self.rejected_parts[before[1]] -= 1
+        self.rejected = [r for r in self.rejected if r.partition != label]
+        self.repeated = Counter({at: n for at, n in self.repeated.items() if at[1] != part})
         self.read.pop(part, None)
         self.rejected_parts.pop(part, None)
 
     def refuse_duplicates(self, sync: str, key: Sequence[str]) -> None:
         """Raise `Stop` when keys repeat and the policy is `error`."""
         if self.repeated and self.duplicates == "error":
-            columns = ", ".join(key)
-            rows = sum(self.repeated.values()) + len(self.repeated)
+            columns, keys = ", ".join(key), len({key for key, _ in self.repeated})
+            rows = sum(self.repeated.values()) + keys
             raise Stop(
-                f"{sync}: {len(self.repeated)} keys stand on {rows} source rows; the key must be unique",
+                f"{sync}: {keys} keys stand on {rows} source rows; the key must be unique",
                 hint=f"find them with: select {columns}, count(*) ... group by {columns} having count(*) > 1; "
                 "or choose duplicates: {source: first|last}",
                 code="duplicate_key",
@@ -270,12 +283,23 @@ class Plan:
         self.delete_keys.append("" if key is None else key_text(key))
         self.deleted_parts[part] += 1
 
-    def finish(self, sync: str) -> None:
-        """Close the plan: what was not seen is created. Raises `Stop` on repeated keys of the target."""
+    def take_for_granted(self, text: str, record_id: str) -> None:
+        """A record was acknowledged without its values: the row of that key text is not created again."""
+        key = next((k for k in self.source.rows if key_text(k) == text), None)
+        self.records += 1
+        if key is not None and key not in self.seen:
+            self.seen[key] = record_id
+            self.unchanged[self.source.rows[key][1]] += 1
+
+    def finish(self) -> None:
+        """Close the plan: what was not seen is created."""
+        self.creates = [k for k in self.source.rows if k not in self.seen]
+
+    def refuse_duplicates(self, sync: str) -> None:
+        """Raise `Stop` on repeated keys of the target, where that is the policy."""
         if self.repeated and self.target_duplicates == "error" and isinstance(self.source.key_of, ByColumns):
             raise Stop(
                 f"{sync}: {self.repeated} records of the target repeat the key of another one",
                 hint="delete the doubles, or choose duplicates: {target: first|last|delete}",
                 code="duplicate_record",
             )
-        self.creates = [k for k in self.source.rows if k not in self.seen]

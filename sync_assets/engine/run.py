@@ -9,19 +9,18 @@ what an earlier, killed run may have left unclear is settled first (docs/decisio
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from sync_assets.engine import faults, guard, scope
-from sync_assets.engine.ahead import ahead
+from sync_assets.engine.ahead import Ahead
 from sync_assets.engine.control import ControlStore, JournalEntry, SyncState
-from sync_assets.engine.errors import SyncError
+from sync_assets.engine.errors import Stop, SyncError
 from sync_assets.engine.job import Job
-from sync_assets.engine.lease import HeldLease, holding
+from sync_assets.engine.lease import SECONDS, HeldLease, holding, steady
 from sync_assets.engine.model import (
     Batch,
     Canonical,
@@ -56,7 +55,8 @@ class Run:
     partitions: Sequence[Partition] = ()
     owner: str = ""
     progress: Progress = silent
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = steady
+    lease_seconds: float = SECONDS
     dry: bool = False
     schema: Schema = ()
     state: SyncState = field(default_factory=SyncState)
@@ -65,18 +65,27 @@ class Run:
     failed: dict[int, SyncError] = field(default_factory=dict)
     newest: object | None = None
     marks: Counter[str] = field(default_factory=Counter)
+    since: object | None = None  # where this run starts to read; None: all of it
+    warnings: list[str] = field(default_factory=list)  # what would stop a run that is not dry
+    _stack: ExitStack = field(default_factory=ExitStack)
 
     def execute(self) -> Report:
         """Do it all. Raises `Stop`, `Fenced` or `Retry`; rows that cannot be written are in the report."""
         started = self.clock()
-        with ExitStack() as stack:
-            held = None
-            if not self.dry:
-                held = stack.enter_context(holding(self.store, self.target.lease_name, self.owner, clock=self.clock))
-                faults.point("after_lease")
+        with self._stack:
+            held = None if self.dry else self._hold()
             report = self._steps(held)
         report.seconds = self.clock() - started
         return report
+
+    def _hold(self) -> HeldLease:
+        name = self.target.lease_name
+        held = self._stack.enter_context(
+            holding(self.store, name, self.owner, seconds=self.lease_seconds, clock=self.clock)
+        )
+        self.target.fence(held.ensure)
+        faults.point("after_lease")
+        return held
 
     def _steps(self, held: HeldLease | None) -> Report:
         self._look()
@@ -87,8 +96,8 @@ class Run:
             self._settle_journal(writer, plan, shape)
         self._close(plan)
         if writer is not None and held is not None:
-            self._write(writer, plan)
-            differences = self._rescan(plan, shape) if self.job.rescan else None
+            self._write_and_keep(writer, plan)
+            differences = self._rescan(plan, shape, writer) if self.job.rescan else None
             self._remember(held, plan, writer, rows)
         else:
             differences = None
@@ -104,7 +113,9 @@ class Run:
         self.state = self.store.state(self.job.sync)
         labels = set(self.labels)
         self.known = [r for r in self.store.rejects(self.job.sync) if r.partition in labels]
-        self.entries = self.store.journal_open(self.target.lease_name)
+        # another sync's entries on this table are its own to settle: their keys mean nothing here
+        open_entries = self.store.journal_open(self.target.lease_name)
+        self.entries = [e for e in open_entries if e.sync == self.job.sync]
 
     @property
     def labels(self) -> Sequence[str]:
@@ -128,8 +139,9 @@ class Run:
                 self._take(rows, number, batches)
         self._read_failed()
         faults.point("after_read")
-        rows.refuse_duplicates(self.job.sync, self.job.key)
-        guard.refuse_many_rejects(self.job.sync, len(rows.rejected), self.job.reject_limit)
+        with self._allowed_when_dry():
+            rows.refuse_duplicates(self.job.sync, self.job.key)
+            guard.refuse_many_rejects(self.job.sync, len(rows.rejected), rows.still_rejected, self.job.reject_limit)
         plan = self._plan(rows, shape)
         for page in pages:
             ensure()
@@ -146,7 +158,9 @@ class Run:
 
     def _pages(self) -> Iterator[Sequence[Record]]:
         only = (self.job.append_column, self.job.seed) if self.job.mode is Mode.APPEND else None
-        return ahead(self.target.scan(extra=self.job.clear_unmapped, only=only))
+        pages = Ahead(self.target.scan(extra=self.job.clear_unmapped, only=only))
+        self._stack.callback(pages.close)
+        return pages
 
     def _source_rows(self, shape: Shape) -> SourceRows:
         key = (self.job.append_column,) if self.job.mode is Mode.APPEND else self.job.key
@@ -179,7 +193,8 @@ class Run:
 
     def _read(self, part: Partition | None, ensure: Callable[[], None]) -> Iterator[Batch]:
         read = 0
-        for batch in self.source.read(part, self._since(part)):
+        self.since = self._since(part)
+        for batch in self.source.read(part, self.since):
             ensure()
             read += len(batch.rows)
             self._note_newest(batch)
@@ -229,7 +244,7 @@ class Run:
             for batch in batches:
                 rows.add(batch, number, self.labels[number])
         if number in self.failed:
-            rows.forget(number)
+            rows.forget(number, self.labels[number])
 
     @contextmanager
     def _isolating(self, number: int) -> Iterator[None]:
@@ -249,33 +264,65 @@ class Run:
 
     def _writer(self, held: HeldLease, shape: Shape) -> Writer:
         job = self.job
-        return Writer(job.sync, self.target, self.store, held, shape, job.reject_limit, self.labels, self.progress)
+        return Writer(job.sync, self.target, self.store, held, shape, 0, self.labels, self.progress)
 
     def _settle_journal(self, writer: Writer, plan: Plan, shape: Shape) -> None:
         """Creates whose answer was never seen: present (then they are done), or sent again under the same token."""
-        present = {key_text(k) for k in plan.seen} if self.entries else set()
         for entry in self.entries:
-            if any(key in present for key in entry.keys):
+            if self._is_present(entry, plan):
                 self.store.journal_done([entry.client_token])
                 continue
-            for written in writer.replay(entry):
-                if written.values is not None:
+            for key, written in zip(entry.keys, writer.replay(entry), strict=False):
+                if written.values is None:
+                    plan.take_for_granted(key, written.id)
+                else:
                     values = tuple(written.values.get(i) for i in range(len(shape.mapped)))
                     plan.see(Record(written.id, values))
             faults.point("after_replay")
 
+    def _is_present(self, entry: JournalEntry, plan: Plan) -> bool:
+        """Whether rows of the entry are on the board. A batch is atomic, so one stands for all."""
+        if self.job.mode is Mode.APPEND and not any(self.job.seed in key for key in entry.keys):
+            marks = (self.job.append_column, entry.keys[0].partition(":")[0])  # of another run: not scanned yet
+            return any(page for page in self.target.scan(extra=False, only=marks))
+        present = {key_text(k) for k in plan.seen}
+        return any(key in present for key in entry.keys)
+
     def _close(self, plan: Plan) -> None:
-        job = self.job
-        if job.mode is not Mode.APPEND:
-            last = None if job.accept_shrunken else self.state.rows
-            guard.refuse_shrunken_target(job.sync, plan.records, last)
-        plan.finish(job.sync)
-        if job.mode is Mode.CLONE:
-            read = sum(plan.source.read.values())
-            guard.refuse_empty_source(job.sync, read, plan.scoped, job.allow_empty_source or bool(self.partitions))
-            if not (read == 0 and job.allow_empty_source):
+        job, plan_read = self.job, sum(plan.source.read.values())
+        plan.finish()
+        with self._allowed_when_dry():
+            if job.mode is not Mode.APPEND:
+                last = None if job.accept_shrunken else self.state.rows
+                guard.refuse_shrunken_target(job.sync, plan.records, last)
+            plan.refuse_duplicates(job.sync)
+            if job.mode is Mode.CLONE:
+                allowed = job.allow_empty_source or bool(self.partitions)
+                guard.refuse_empty_source(job.sync, plan_read, plan.scoped, allowed)
+            if not (plan_read == 0 and job.allow_empty_source):
                 guard.refuse_mass_delete(job.sync, len(plan.deletes), plan.scoped, job.delete_limit)
         faults.point("after_plan")
+
+    @contextmanager
+    def _allowed_when_dry(self) -> Iterator[None]:
+        """A dry run shows what a guard would stop: people are sent to it to look."""
+        try:
+            yield
+        except Stop as error:
+            if not self.dry:
+                raise
+            self.warnings.append(f"a run would stop here: {error}")
+
+    def _write_and_keep(self, writer: Writer, plan: Plan) -> None:
+        """Write; rows found bad are kept even if the run fails, so that nobody looks for them again."""
+        rows = plan.source
+        writer.reject_limit = self.job.reject_limit - len(rows.rejected) - rows.still_rejected
+        try:
+            self._write(writer, plan)
+        except SyncError:
+            with suppress(SyncError):
+                self.store.save_rejects(self.job.sync, [r for _, r in writer.done.rejected], [])
+            raise
 
     def _write(self, writer: Writer, plan: Plan) -> None:
         rows = plan.source.rows
@@ -300,13 +347,16 @@ class Run:
 
     # -- afterwards ------------------------------------------------------------------------------------------------
 
-    def _rescan(self, plan: Plan, shape: Shape) -> list[str]:
+    def _rescan(self, plan: Plan, shape: Shape, writer: Writer) -> list[str]:
         fresh = self._plan(plan.source, shape)
         for page in self._pages():
             for record in page:
                 fresh.see(record)
-        fresh.finish(self.job.sync)
-        parts = (("differ", fresh.updates), ("are missing", fresh.creates), ("are too many", fresh.deletes))
+        fresh.finish()
+        refused = {r.key for _, r in writer.done.rejected}  # rejected, and reported as such
+        differ = [u for u in fresh.updates if key_text(u.key) not in refused]
+        missing = [k for k in fresh.creates if key_text(k) not in refused]
+        parts = (("differ", differ), ("are missing", missing), ("are too many", fresh.deletes))
         return [f"{len(items)} records {what}" for what, items in parts if items]
 
     def _remember(self, held: HeldLease, plan: Plan, writer: Writer, rows: SourceRows) -> None:
@@ -314,12 +364,22 @@ class Run:
         held.ensure()
         done = writer.done
         now = [*rows.rejected, *(r for _, r in done.rejected)]
-        keep = {r.key for r in now} | {key_text(k) for k in rows.held}
-        self.store.save_rejects(self.job.sync, now, [r.key for r in self.known if r.key not in keep])
+        self.store.save_rejects(self.job.sync, now, self._resolved(rows, {r.key for r in now}))
         position = self.state.position if self.newest is None else _position(self.newest)
         state = SyncState(position, self._records_after(plan, writer), self.job.spec_digest, datetime.now(UTC))
         self.store.save_state(held.lease, self.job.sync, "", state)
         faults.point("after_state")
+
+    def _resolved(self, rows: SourceRows, now: set[str]) -> list[str]:
+        """Known rejects that were written, or are gone from the source; of rows that were not read nothing is known."""
+        keep = now | {key_text(k) for k in rows.held}
+        unread = {self.labels[n] for n in self.failed}
+        read = {key_text(k) for k in rows.rows} if self.since is not None else None
+        return [
+            r.key
+            for r in self.known
+            if r.key not in keep and r.partition not in unread and (read is None or r.key in read)
+        ]
 
     def _records_after(self, plan: Plan, writer: Writer) -> int | None:
         if self.job.mode is Mode.APPEND:

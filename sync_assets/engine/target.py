@@ -5,7 +5,7 @@ The target knows shapes, names and its remote; it does not know modes, plans, ke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -79,6 +79,10 @@ class Target(Protocol):
 
     @property
     def traffic(self) -> Traffic: ...
+
+    def fence(self, check: Callable[[], None]) -> None:
+        """Call `check` just before every write goes out, each try of it; what it raises ends the call."""
+        ...
 
     def open(self, schema: Schema) -> bool:
         """Look at what exists. True when values of the source are needed to decide the shape."""

@@ -58,7 +58,6 @@ class Writer:
     def update(self, pending: Sequence[Pending]) -> list[Pending]:
         """Change records. Returns the rows whose record is gone: they are to be created again."""
         lost: list[Pending] = []
-        self._caps["update"] = self.target.limits.update_rows
 
         def send(rows: Sequence[Pending]) -> None:
             faults.point("before_update")
@@ -71,14 +70,12 @@ class Writer:
 
     def create(self, pending: Sequence[Pending]) -> None:
         """Create records, each batch under a client token that was written down first."""
-        self._caps["create"] = self.target.limits.create_rows
         self._all("create", pending, self._send_create, on_gone=self._refuse_gone)
         self._settle()
 
     def delete(self, ids: Sequence[str], keys: Sequence[str]) -> None:
         """Delete records; those that are gone already count as deleted."""
         pending = [Pending(key, 0, b"", record) for record, key in zip(ids, keys, strict=True)]
-        self._caps["delete"] = self.target.limits.delete_rows
 
         def send(rows: Sequence[Pending]) -> None:
             faults.point("before_delete")
@@ -111,6 +108,7 @@ class Writer:
         on_gone: Callable[[Pending], None],
     ) -> None:
         sent = 0
+        self._caps.setdefault(kind, getattr(self.target.limits, f"{kind}_rows"))
         for rows in self._batches(kind, pending):
             self._send(kind, rows, send, on_gone)
             sent += len(rows)
@@ -136,20 +134,32 @@ class Writer:
         on_gone: Callable[[Pending], None],
     ) -> None:
         """Send a batch; on refusal send its halves, down to the single row that is to blame."""
+        if len(rows) > self._caps[kind]:  # half of a batch that was too large, and so would this be
+            self._halve(kind, rows, send, on_gone)
+            return
         self.held.ensure()
         try:
             send(rows)
         except BadBatch as refused:
             if len(rows) > 1:
-                middle = len(rows) // 2
                 if isinstance(refused, TooLarge):
-                    self._caps[kind] = min(self._caps[kind], max(middle, 1))
-                self._send(kind, rows[:middle], send, on_gone)
-                self._send(kind, rows[middle:], send, on_gone)
+                    self._caps[kind] = min(self._caps[kind], (len(rows) + 1) // 2)
+                self._halve(kind, rows, send, on_gone)
             elif isinstance(refused, Gone):
                 on_gone(rows[0])
             else:
                 self._reject(rows[0], refused)
+
+    def _halve(
+        self,
+        kind: str,
+        rows: Sequence[Pending],
+        send: Callable[[Sequence[Pending]], None],
+        on_gone: Callable[[Pending], None],
+    ) -> None:
+        middle = len(rows) // 2
+        self._send(kind, rows[:middle], send, on_gone)
+        self._send(kind, rows[middle:], send, on_gone)
 
     def _send_create(self, rows: Sequence[Pending]) -> None:
         payload = self.target.payload([p.body for p in rows])
@@ -223,7 +233,7 @@ class Writer:
         if len(self.done.rejected) > self.reject_limit:
             self._settle()
             raise Stop(
-                f"{self.sync}: more than {self.reject_limit} rows were refused by the target",
+                f"{self.sync}: more rows were refused by the target than reject_limit allows",
                 hint=f"see the reasons with: sync-assets rejects {self.sync}; raise reject_limit if this is expected",
                 code="reject_limit",
             )

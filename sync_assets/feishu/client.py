@@ -84,6 +84,7 @@ class FeishuClient:
         self.app_id, self.host = app_id, self._line.wire.host
         self.clock, self._sleep, self.stats = clock, sleep, Stats()
         self._plan = Plan(Budget(budget), jitter, self._line.token.renew, attempts)
+        self.before_write: Callable[[], None] = _nothing  # called just before each write goes out, every try of it
 
     def __repr__(self) -> str:
         return f"FeishuClient({self.app_id!r}, host={self.host!r})"
@@ -155,6 +156,8 @@ class FeishuClient:
         tries.bearer = self._line.token.get(self._fetch_token)
         with self.pacer.turn(endpoint.name, endpoint.rate, lane, write=endpoint.write) as waited:
             self.stats.waited += waited
+            if endpoint.write:
+                self.before_write()
             try:
                 envelope = self._line.wire.exchange(ask, tries.bearer, self.stats)
             except Retry as error:
@@ -169,3 +172,7 @@ class FeishuClient:
     def _fetch_token(self, credentials: dict[str, str]) -> dict[str, Any]:
         ask = Ask("POST", PATH, f"Feishu token of app {self.app_id}", body=encode(credentials))
         return self._line.wire.exchange(ask, "", self.stats)
+
+
+def _nothing() -> None:
+    """Nobody has asked to be told of writes."""

@@ -5,8 +5,6 @@ The one seam through which the command line and the Dagster components reach the
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,6 +14,7 @@ from hashlib import blake2b
 from sync_assets.engine.control import ControlStore
 from sync_assets.engine.errors import Stop, SyncError
 from sync_assets.engine.guard import DeleteLimit
+from sync_assets.engine.holder import holder_name
 from sync_assets.engine.job import Job
 from sync_assets.engine.model import (
     Delivery,
@@ -57,7 +56,7 @@ def run_sync(
             target=target,
             store=control,
             partitions=wanted(placed, partitions),
-            owner=f"{socket.gethostname()}:{os.getpid()}:{run_id}",
+            owner=holder_name(run_id),
             progress=progress,
         )
         return _recorded(run, run_id or f"cli-{time.time_ns()}", ",".join(partitions or ()))

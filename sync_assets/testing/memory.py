@@ -44,13 +44,13 @@ class MemoryStore:
 
     # -- leases
 
-    def acquire_lease(self, name: str, owner: str, seconds: float) -> Lease:
+    def acquire_lease(self, name: str, owner: str, seconds: float, over: int | None = None) -> Lease:
         with self._lock:
             now = self._clock()
             held = self._leases.get(name)
-            if held and held.owner is not None and held.until > now:
+            if held and held.owner is not None and held.until > now and held.token != over:
                 left = (held.until - now).total_seconds()
-                raise LeaseHeld(f"{name} is being written by {held.owner}", after=left, hint="wait for it to end")
+                raise LeaseHeld(name, after=left, holder=held.owner, token=held.token)
             token = held.token + 1 if held else 1
             self._leases[name] = _Held(owner, token, now + timedelta(seconds=seconds))
             return Lease(name, owner, token, seconds)
@@ -111,17 +111,24 @@ class MemoryStore:
 
     def save_rejects(self, sync: str, rejected: Sequence[Rejected], resolved: Iterable[str]) -> None:
         with self._lock:
-            self.forget_rejects(sync, resolved)
+            self._drop_rejects(sync, resolved)
             for one in map(_storable, rejected):
                 self._rejects[sync, one.key] = one
 
     def forget_rejects(self, sync: str, keys: Iterable[str] | None = None) -> int:
         with self._lock:
-            wanted = None if keys is None else {_text(key) for key in keys}
-            gone = [at for at in self._rejects if at[0] == sync and (wanted is None or at[1] in wanted)]
-            for at in gone:
-                del self._rejects[at]
-            return len(gone)
+            gone = self._drop_rejects(sync, keys)
+            for at, state in self._states.items():
+                if at[0] == sync and gone:
+                    self._states[at] = replace(state, position=None)
+            return gone
+
+    def _drop_rejects(self, sync: str, keys: Iterable[str] | None) -> int:
+        wanted = None if keys is None else {_text(key) for key in keys}
+        gone = [at for at in self._rejects if at[0] == sync and (wanted is None or at[1] in wanted)]
+        for at in gone:
+            del self._rejects[at]
+        return len(gone)
 
     # -- incidents and runs
 

@@ -74,6 +74,10 @@ class BitableTarget:
         s = self.client.stats
         return Traffic(s.requests, s.bytes_sent, s.bytes_received, s.waited)
 
+    def fence(self, check: Callable[[], None]) -> None:
+        """A write may wait long for its turn, and be tried for minutes: whoever lost the lease must notice then."""
+        self.client.before_write = check
+
     # -- the shape -------------------------------------------------------------------------------------------------
 
     def open(self, schema: Schema) -> bool:

@@ -129,6 +129,17 @@ def test_a_lease_that_never_was_is_fenced(twin: Twin) -> None:
         twin[0].renew_lease(Lease("board", "nobody", 7, 30))
 
 
+def test_a_holder_known_to_be_gone_is_replaced_once(twin: Twin) -> None:
+    store, _ = twin
+    store.acquire_lease("board", "dead", 3600)
+    with pytest.raises(LeaseHeld) as refusal:
+        store.acquire_lease("board", "second", 30)
+    assert (refusal.value.holder, refusal.value.token) == ("dead", 1)
+    assert store.acquire_lease("board", "second", 30, over=refusal.value.token).token == 2
+    with pytest.raises(LeaseHeld):
+        store.acquire_lease("board", "third", 30, over=refusal.value.token)
+
+
 def test_of_many_that_ask_at_once_one_gets_it(twin: Twin) -> None:
     store, _ = twin
     results: list[object] = []
@@ -242,6 +253,20 @@ def test_forgetting_counts(twin: Twin) -> None:
     assert store.forget_rejects("orders", []) == 0
     assert store.forget_rejects("orders") == 3
     assert store.rejects("orders") == []
+
+
+def test_forgetting_drops_the_position_that_would_hide_the_rows(twin: Twin) -> None:
+    store, _ = twin
+    lease = store.acquire_lease("board", "me", 30)
+    for partition in ("", "2026-10-01"):
+        store.save_state(lease, "orders", partition, SyncState("17", 3, "abc"))
+    store.save_state(lease, "other", "", SyncState("17"))
+    store.save_rejects("orders", [rejected("1")], [])
+    store.forget_rejects("orders", ["unknown"])
+    assert store.state("orders").position == "17"
+    store.forget_rejects("orders", ["1"])
+    assert [store.state("orders", p).position for p in ("", "2026-10-01")] == [None, None]
+    assert (store.state("orders").rows, store.state("other").position) == (3, "17")
 
 
 def test_texts_that_postgres_cannot_hold_are_made_holdable(twin: Twin) -> None:

@@ -166,7 +166,7 @@ def _recovered(
     incident = execution.open_store().close_incident(verdict.sync.spec.name)
     if incident is None:
         return
-    lines = [f"failing since {_clock(project, incident.opened_at)}, {incident.occurrences} failed runs"]
+    lines = [f"failing since {_clock(project, incident.opened_at)}; failed runs: {incident.occurrences}"]
     gaps = _gaps(instance, verdict.sync)
     if gaps:
         lines.append(f"still without their data: {_some(gaps)}; backfill the failed partitions to close them")

@@ -82,7 +82,7 @@ def test_one_alert_for_a_trouble_and_one_for_its_end(shop: Deployment) -> None:
     shop.run(CUSTOMERS)
     shop.run(CUSTOMERS)
     assert shop.said() == ["客户: sync failed", "客户: works again"]
-    assert shop.script.notices[1][1].lines[0].endswith("2 failed runs")
+    assert shop.script.notices[1][1].lines[0].endswith("failed runs: 2")
     shop.script.error = Stop("again")
     shop.run(CUSTOMERS)
     assert len(shop.script.notices) == 3

@@ -59,6 +59,7 @@ attributes:
       field_types: intelligence
       columns:
         金额: {{type: currency, currency: CNY}}
+        备注: {{type: text}}
       partitions: {{every: day, start: {start}}}
       sensor: {{by: watermark, every: 5, windows: {windows}}}
       fresh_within: 26h

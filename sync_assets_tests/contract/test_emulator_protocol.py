@@ -187,12 +187,13 @@ def test_names_views_and_ids_that_are_not_there(bitable: Emulator, board: Board)
 
 DAY = 86_400_000
 NOON = 1_790_049_600_000  # 2026-09-22 12:00 in Shanghai
+EARLY = NOON - 10 * 3_600_000  # the same day in Shanghai, the day before in UTC
 
 
 @pytest.fixture
 def searched(board: Board) -> Board:
     rows = [
-        {"文本": "apple pie", "number": 1, "single": "甲", "multi": ["a", "b"], "date": NOON, "checkbox": True},
+        {"文本": "apple pie", "number": 1, "single": "甲", "multi": ["a", "b"], "date": EARLY, "checkbox": True},
         {"文本": "apple", "number": 2, "single": "乙", "multi": ["b"], "date": NOON - 13 * 3_600_000},
         {"文本": "梨", "number": 3, "date": NOON + DAY, "checkbox": False},
         {},

@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from sync_assets.engine.errors import Retry, Stop
+from sync_assets.engine.errors import BadBatch, Gone, Retry, Stop
 from sync_assets.feishu.bitable import Base
 from sync_assets.feishu.client import FeishuClient
 from sync_assets.feishu.token import PATH
@@ -113,3 +113,26 @@ def test_paths_cannot_be_led_elsewhere(play):
     base, seen, _ = play([{"items": []}])
     base.table("../../x?y=z").fields()
     assert seen[0].url.raw_path.startswith(b"/open-apis/bitable/v1/apps/bascn1/tables/..%2F..%2Fx%3Fy%3Dz/fields")
+
+
+@pytest.mark.parametrize(("named", "kept"), [("amount", "amount"), ("VALUE of a row", "")])
+def test_only_a_field_that_was_sent_is_named(play, named, kept):
+    refusal = {"code": 1254061, "msg": f"NumberFieldConvFail, fieldName: {named}"}
+    base, _, _ = play([refusal, refusal])
+    board = base.table("tbl1")
+    body = b'{"records":[{"fields":{"amount":"x"}}]}'
+    for write in (
+        lambda: board.batch_create(body, "token"),
+        lambda: board.batch_update([{"record_id": "rec1", "fields": {"amount": "x"}}]),
+    ):
+        with pytest.raises(BadBatch) as caught:
+            write()
+        assert caught.value.field == kept
+        assert "VALUE" not in str(caught.value)
+
+
+def test_only_records_that_were_sent_are_named_as_gone(play):
+    base, _, _ = play([{"code": 1254043, "msg": "RecordIdNotFound: recAAAA1, recBBBB2"}])
+    with pytest.raises(Gone) as caught:
+        base.table("tbl1").batch_delete(["recAAAA1", "recCCCC3"])
+    assert caught.value.ids == ("recAAAA1",)

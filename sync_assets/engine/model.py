@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Row = tuple[Any, ...]
 
@@ -134,10 +134,10 @@ class Delivery(StrEnum):
 # A canonical value: what two sides are compared by. None is the one empty value; a text is stripped of nothing.
 Canonical = None | str | int | float | bool | tuple[Any, ...]
 Canonise = Callable[[Any], Canonical]
+CanoniseColumn = Callable[[Sequence[Any]], Sequence[Canonical]]  # the same for many values of one column
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record of the target: its id and the canonical values of the mapped fields, in mapping order.
 
     `extra` names unmapped writable fields that hold something (only filled where the mode clears them).

@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import repeat
 from typing import Any
 
 from sync_assets.engine.errors import RejectRow, Stop
-from sync_assets.engine.model import Batch, Canonical, Canonise, Mode, Record, Rejected
+from sync_assets.engine.model import Batch, Canonical, Canonise, CanoniseColumn, Mode, Record, Rejected
 
 Values = tuple[Canonical, ...]
 Key = Any  # one canonical value, or a tuple of them
@@ -82,6 +83,7 @@ class SourceRows:
     pick: Sequence[int]  # positions of the mapped columns in a source row
     duplicates: str = "error"
     known_rejects: dict[str, str] = field(default_factory=dict)  # key text -> digest
+    columnwise: Sequence[CanoniseColumn | None] = ()  # faster than `canonise`, where there is one
     rows: dict[Key, tuple[Values, int]] = field(default_factory=dict)
     held: set[Key] = field(default_factory=set)  # keys that are in the source but cannot be written
     rejected: list[Rejected] = field(default_factory=list)
@@ -95,19 +97,35 @@ class SourceRows:
         """Take a batch of source rows in."""
         self.read[part] += len(batch.rows)
         try:
-            canonical: Iterable[Values] = self._columnwise(batch)
+            whole = self._by_columns(batch)
         except RejectRow:
-            canonical = self._rowwise(batch, part, label)
-        for values in canonical:
-            self._put(values, part, label)
+            for values in self._rowwise(batch, part, label):
+                self._put(values, part, label)
+            return
+        if not self._put_all(whole, part):
+            for values in whole:
+                self._put(values, part, label)
 
-    def _columnwise(self, batch: Batch) -> Iterable[Values]:
+    def _by_columns(self, batch: Batch) -> list[Values]:
         if not batch.rows:
             return []
         columns = list(zip(*batch.rows, strict=True))
-        return list(
-            zip(*(list(map(f, columns[i])) for f, i in zip(self.canonise, self.pick, strict=True)), strict=True)
-        )
+        whole = self.columnwise or [None] * len(self.canonise)
+        made = [
+            f(columns[i]) if f else list(map(one, columns[i]))
+            for f, one, i in zip(whole, self.canonise, self.pick, strict=True)
+        ]
+        return list(zip(*made, strict=True))
+
+    def _put_all(self, rows: Sequence[Values], part: int) -> bool:
+        """Put a whole batch at once, if nothing in it asks for a second look; otherwise do nothing."""
+        if self.known_rejects or not isinstance(self.key_of, ByColumns):
+            return False
+        keys = list(map(self.key_of, rows))
+        if len(set(keys)) < len(keys) or None in keys or not self.rows.keys().isdisjoint(keys):
+            return False
+        self.rows.update(zip(keys, zip(rows, repeat(part)), strict=False))
+        return True
 
     def _rowwise(self, batch: Batch, part: int, label: str) -> Iterable[Values]:
         for number, row in enumerate(batch.rows, batch.sequence + 1):

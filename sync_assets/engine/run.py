@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 from sync_assets.engine import faults, guard, scope
 from sync_assets.engine.ahead import Ahead
+from sync_assets.engine.collector import collector_paused
 from sync_assets.engine.control import ControlStore, JournalEntry, SyncState
 from sync_assets.engine.errors import Stop, SyncError
 from sync_assets.engine.job import Job
@@ -72,7 +73,7 @@ class Run:
     def execute(self) -> Report:
         """Do it all. Raises `Stop`, `Fenced` or `Retry`; rows that cannot be written are in the report."""
         started = self.clock()
-        with self._stack:
+        with self._stack, collector_paused():
             held = None if self.dry else self._hold()
             report = self._steps(held)
         report.seconds = self.clock() - started
@@ -171,6 +172,7 @@ class Run:
             pick=[m.index for m in shape.mapped],
             duplicates=self.job.source_duplicates,
             known_rejects={r.key: r.digest for r in self.known},
+            columnwise=[m.canonise_column for m in shape.mapped],
         )
 
     def _plan(self, rows: SourceRows, shape: Shape) -> Plan:
@@ -339,11 +341,11 @@ class Run:
 
     def _create(self, key: Key, values: tuple[Canonical, ...], part: int) -> Pending:
         body = self.target.create_part(values)
-        return Pending(key_text(key), part, body, expect=dict(enumerate(values)), digest=digest(values))
+        return Pending(key_text(key), part, body, expect=dict(enumerate(values)), row=values)
 
     def _update(self, update: Update, values: tuple[Canonical, ...]) -> Pending:
         body = self.target.update_part(update.record, update.changes, update.clear)
-        return Pending(key_text(update.key), update.part, body, update.record, update.changes, digest(values))
+        return Pending(key_text(update.key), update.part, body, update.record, update.changes, values)
 
     # -- afterwards ------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sync_assets.engine.model import Batch, Canonical, Canonise, Column, Delivery, Record, Schema
+from sync_assets.engine.model import Batch, Canonical, Canonise, CanoniseColumn, Column, Delivery, Record, Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Mapped:
     index: int  # in the source row
     field: str
     canonise: Canonise  # source value -> canonical; raises RejectRow
+    canonise_column: CanoniseColumn | None = None  # the same, faster, for many values at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +125,4 @@ class Pending:
     body: bytes
     record: str = ""
     expect: Mapping[int, Canonical] = field(default_factory=dict)
-    digest: str = ""
+    row: tuple[Canonical, ...] = ()  # the whole row, to fingerprint it if it is refused

@@ -18,7 +18,7 @@ from sync_assets.engine.control import ControlStore, JournalEntry
 from sync_assets.engine.errors import BadBatch, Gone, Stop, TooLarge
 from sync_assets.engine.lease import HeldLease
 from sync_assets.engine.model import Change, Outcome, Progress, Rejected
-from sync_assets.engine.plan import same
+from sync_assets.engine.plan import digest, same
 from sync_assets.engine.target import Pending, Shape, Target, Written
 
 SAMPLE = 20
@@ -52,6 +52,7 @@ class Writer:
     done: Done = field(default_factory=Done)
     _caps: dict[str, int] = field(default_factory=dict)
     _settled: list[str] = field(default_factory=list)  # client tokens whose answer was seen
+    _sampled: Counter[Outcome] = field(default_factory=Counter)
 
     # -- the three passes ----------------------------------------------------------------------------------------
 
@@ -205,13 +206,16 @@ class Writer:
         if written.values is None:
             self.done.silent += 1
             return
+        if written.values == row.expect:
+            return
         for position, value in row.expect.items():
             if not same(value, written.values.get(position)):
                 name = self.shape.mapped[position].field
                 self.done.differences.append(f"{row.key}: {name} is held otherwise than sent")
 
     def _sample(self, outcome: Outcome, row: Pending) -> None:
-        if sum(c.outcome is outcome for c in self.done.changes) < SAMPLE:
+        if self._sampled[outcome] < SAMPLE:
+            self._sampled[outcome] += 1
             names = tuple(self.shape.mapped[i].field for i in row.expect) if outcome is Outcome.UPDATED else ()
             self.done.changes.append(Change(outcome, row.key, names))
 
@@ -228,7 +232,7 @@ class Writer:
     def _reject(self, row: Pending, refused: BadBatch) -> None:
         label = self.labels[row.part]
         self.done.rejected.append(
-            (row.part, Rejected(row.key, row.digest, refused.field, refused.code, refused.message, label))
+            (row.part, Rejected(row.key, digest(row.row), refused.field, refused.code, refused.message, label))
         )
         if len(self.done.rejected) > self.reject_limit:
             self._settle()

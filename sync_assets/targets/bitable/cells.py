@@ -18,6 +18,7 @@ the field and the rule, not the value.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from typing import Any
 
 from sync_assets.engine.errors import RejectRow
 from sync_assets.engine.model import Canonical, Canonise
+from sync_assets.targets.bitable.clock import NoSuchTime, WallClock, milliseconds
 
 TEXT, NUMBER, SINGLE, MULTI, DATE, CHECKBOX = 1, 2, 3, 4, 5, 7
 PERSON, PHONE, URL, ATTACHMENT, LINK, DUPLEX, LOCATION, GROUP = 11, 13, 15, 17, 18, 21, 22, 23
@@ -35,15 +37,15 @@ WRITABLE = (TEXT, NUMBER, SINGLE, MULTI, DATE, CHECKBOX, PERSON, PHONE, URL, LIN
 
 MAX_TEXT = 100_000  # characters in a text cell (bitable.md 1.6)
 EXACT = 2**53  # a JSON number is a double on Feishu's side
-EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-MILLISECOND = timedelta(milliseconds=1)
 
-_PLAIN_NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d+)?")
+_PLAIN_NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _DATE_TEXT = re.compile(
     r"(\d{4})[-/年.](\d{1,2})[-/月.](\d{1,2})日?"
-    r"(?:[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?)?(Z|[+-]\d{2}:?\d{2})?"
+    r"(?:[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?(Z|[+-]\d{2}:?\d{2})?)?",
+    re.ASCII,
 )
-_PHONE = re.compile(r"\+?\d{1,63}")
+_PHONE = re.compile(r"\+?[0-9]{1,63}")
+_SEPARATOR = re.compile(r"[,;|，；、]")
 _TRUE = {"true", "yes", "y", "on", "1", "是", "真", "对", "✓"}
 _FALSE = {"false", "no", "n", "off", "0", "否", "假", "错", "✗"}
 
@@ -57,22 +59,23 @@ class Codec:
     read: Callable[[Any], Canonical]
 
 
-def codec(kind: int, field: str, zone: Zone, *, percent: bool = False) -> Codec:
-    """How the field named `field` of type `kind` is written and read. Naive times are wall clock of `zone`."""
+def codec(kind: int, field: str, clock: WallClock, *, percent: bool = False) -> Codec:
+    """How the field named `field` of type `kind` is written and read. Times without a zone are those of `clock`."""
+    zone = clock.zone
     makers: dict[int, Callable[[], Codec]] = {
-        TEXT: lambda: Codec(_texts(field, zone), _same, read_text),
-        NUMBER: lambda: Codec(_numbers(field, percent), _whole, read_number),
-        SINGLE: lambda: Codec(_texts(field, zone), _same, read_text),
+        TEXT: lambda: Codec(_texts(field, zone), same, read_text),
+        NUMBER: lambda: Codec(_numbers(field, percent), _whole, same),
+        SINGLE: lambda: Codec(_texts(field, zone), same, read_text),
         MULTI: lambda: Codec(_lists(field, zone), list, _read_names),
-        DATE: lambda: Codec(_instants(field, zone), _same, _read_ms),
+        DATE: lambda: Codec(_instants(field, clock), same, same),
         CHECKBOX: lambda: Codec(_checks(field), bool, _read_check),
         PERSON: lambda: Codec(_lists(field, zone), _write_ids, _read_ids),
         GROUP: lambda: Codec(_lists(field, zone), _write_ids, _read_ids),
-        PHONE: lambda: Codec(_phones(field), _same, read_text),
+        PHONE: lambda: Codec(_phones(field), same, read_text),
         URL: lambda: Codec(_urls(field), _write_url, _read_url),
         LINK: lambda: Codec(_lists(field, zone), list, _read_links),
         DUPLEX: lambda: Codec(_lists(field, zone), list, _read_links),
-        LOCATION: lambda: Codec(_texts(field, zone), _same, _read_location),
+        LOCATION: lambda: Codec(_texts(field, zone), same, _read_location),
     }
     return makers[kind]()
 
@@ -86,13 +89,27 @@ def plain_text(value: Any, zone: Zone) -> str:
     if maker is not None:
         return maker(value)
     if isinstance(value, datetime):
-        local = value.astimezone(zone).replace(tzinfo=None) if value.tzinfo else value
-        return local.isoformat(" ")
+        return _clock_text(value, zone)
     if isinstance(value, list | tuple | set | frozenset):
         return ",".join(plain_text(v, zone) for v in value)
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return str(value)
+
+
+def _clock_text(value: datetime, zone: Zone) -> str:
+    """As the wall clock shows it; with the offset in the one hour a year that comes twice, the second time."""
+    if value.tzinfo is None:
+        return value.isoformat(" ")
+    local = value.astimezone(zone)
+    return (local if local.fold else local.replace(tzinfo=None)).isoformat(" ")
+
+
+def _float_text(value: float) -> str:
+    if value.is_integer() and abs(value) < EXACT:
+        return str(int(value))
+    text = repr(value)
+    return format(Decimal(text), "f") if "e" in text else text
 
 
 def _span(value: timedelta) -> str:
@@ -106,7 +123,7 @@ _AS_TEXT: Mapping[type, Callable[[Any], str]] = {
     str: str,
     bool: lambda v: "true" if v else "false",
     int: str,
-    float: lambda v: str(int(v)) if v.is_integer() and abs(v) < EXACT else repr(v),
+    float: _float_text,
     Decimal: lambda v: format(v, "f"),
     date: lambda v: str(v.isoformat()),
     time: lambda v: str(v.isoformat()),
@@ -143,16 +160,14 @@ def _numbers(field: str, percent: bool) -> Canonise:
             if value - value != 0:
                 raise refuse("a number field holds no NaN and no infinity")
             return value  # type: ignore[no-any-return]
-        if kind is int:
-            number = float(value)
-            if -EXACT <= value <= EXACT or int(number) == value:
-                return number
-            raise refuse("the integer has more digits than a number field keeps; make the field a text")
+        if kind is int and -EXACT <= value <= EXACT:
+            return value  # type: ignore[no-any-return]
         if value is None or value == "":
             return None
         if kind is bool:
-            return float(value)
-        return _number_of(value if isinstance(value, Decimal) else _parsed(value, percent, refuse), refuse)
+            return int(value)
+        exact = Decimal(value) if isinstance(value, int | Decimal) else _parsed(value, percent, refuse)
+        return _number_of(exact, refuse)
 
     return canonise
 
@@ -170,34 +185,33 @@ def _number_of(value: Decimal, refuse: Callable[[str], RejectRow]) -> float:
     if not value.is_finite():
         raise refuse("a number field holds no NaN and no infinity")
     number = float(value)
-    if Decimal(repr(number)) != value:
-        raise refuse("the decimal has more digits than a number field keeps; make the field a text")
+    if not math.isfinite(number) or Decimal(repr(number)) != value:
+        raise refuse("the number has more digits than a number field keeps; make the field a text")
     return number
 
 
-def milliseconds(value: datetime) -> int:
-    """Milliseconds since 1970 UTC of an aware time, rounded down."""
-    return (value - EPOCH) // MILLISECOND
+def _instants(field: str, clock: WallClock) -> Canonise:
+    def refuse(why: str) -> RejectRow:
+        return RejectRow(f"{field}: {why}", field=field, code="date")
 
-
-def _instants(field: str, zone: Zone) -> Canonise:
-    midnights: dict[date, int] = {}  # a board holds few distinct days; 100k dates then cost a look-up each
+    def moment(value: datetime) -> int:
+        try:
+            return milliseconds(value) if value.tzinfo else clock.at(value)
+        except NoSuchTime:
+            raise refuse(f"no clock in {clock.zone} shows this time: it is skipped on that day") from None
 
     def canonise(value: Any) -> Canonical:
         kind = value.__class__
         if kind is datetime:
-            return milliseconds(value if value.tzinfo else value.replace(tzinfo=zone))
+            return moment(value)
         if value is None or value == "":
             return None
         if kind is date:
-            at = midnights.get(value)
-            if at is None:
-                at = midnights[value] = milliseconds(datetime(value.year, value.month, value.day, tzinfo=zone))
-            return at
+            return clock.midnight(value)
         parsed = parse_date(value) if isinstance(value, str) else None
         if parsed is None:
-            raise RejectRow(f"{field}: the value is not a date with year, month and day", field=field, code="date")
-        return milliseconds(parsed if parsed.tzinfo else parsed.replace(tzinfo=zone))
+            raise refuse("the value is not a date with year, month and day")
+        return moment(parsed)
 
     return canonise
 
@@ -235,13 +249,24 @@ def _lists(field: str, zone: Zone) -> Canonise:
         if value is None:
             return None
         if isinstance(value, str):
-            value = _json_list(value) or re.split(r"[,;|，；、]", value)
+            value = words_of(value)
         elif not isinstance(value, list | tuple | set | frozenset):
             value = [value]
         names = {plain_text(v, zone).strip() for v in value if v is not None}
         return tuple(sorted(names - {""})) or None
 
     return canonise
+
+
+def words_of(text: str) -> list[Any]:
+    """The items of a text that lists some: a JSON list, or words between commas and the like."""
+    found = _json_list(text)
+    return _SEPARATOR.split(text) if found is None else found
+
+
+def separated(text: str) -> bool:
+    """Whether the text lists more than one word."""
+    return _SEPARATOR.search(text) is not None
 
 
 def _json_list(text: str) -> list[Any] | None:
@@ -288,13 +313,14 @@ def _urls(field: str) -> Canonise:
 # -- canonical -> written -------------------------------------------------------------------------------------------
 
 
-def _same(value: Any) -> Any:
+def same(value: Any) -> Any:
+    """As it is."""
     return value
 
 
-def _whole(value: float | None) -> float | int | None:
+def _whole(value: float) -> float | int:
     """Whole numbers without a fraction: shorter on the wire, and equal as JSON numbers."""
-    return int(value) if value is not None and value.is_integer() and abs(value) <= EXACT else value
+    return int(value) if value.__class__ is float and value.is_integer() and abs(value) <= EXACT else value
 
 
 def _write_ids(value: tuple[str, ...]) -> list[dict[str, str]]:
@@ -315,15 +341,6 @@ def read_text(value: Any) -> Canonical:
             return value[0].get("text") or None
         return "".join(s.get("text", "") for s in value) or None
     return value or None
-
-
-def read_number(value: Any) -> Canonical:
-    """A number as a double; whole ones come as JSON integers."""
-    return value if value.__class__ is float or value is None else float(value)
-
-
-def _read_ms(value: Any) -> Canonical:
-    return None if value is None else int(value)
 
 
 def _read_check(value: Any) -> Canonical:

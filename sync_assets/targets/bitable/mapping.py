@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo as Zone
 
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.model import Column, ColumnType, Schema
-from sync_assets.engine.target import Mapped
 from sync_assets.feishu.bitable import Field
-from sync_assets.targets.bitable import cells, strategy
+from sync_assets.targets.bitable import cells, columns, strategy
 from sync_assets.targets.bitable.census import Census
+from sync_assets.targets.bitable.clock import WallClock
 from sync_assets.targets.bitable.strategy import FieldWords, Wish
 
 TYPE_NAMES = {
@@ -119,21 +118,13 @@ def table_specs(plan: Plan, wanted: Mapping[str, Wish], key: Sequence[str]) -> l
     return [spec(first, primary), *rest]
 
 
-def mapped(plan: Plan, fields: Mapping[str, Field], wanted: Mapping[str, Wish], zone: Zone) -> tuple[Mapped, ...]:
-    """The columns with their codecs' canonising halves, after the types that the board has (or will have)."""
-    return tuple(
-        Mapped(column, index, name, codec_for(name, fields.get(name), wanted.get(name), zone).canonise)
-        for index, column, name in plan.columns
-    )
-
-
-def codec_for(name: str, found: Field | None, wish: Wish | None, zone: Zone) -> cells.Codec:
+def codec_for(name: str, found: Field | None, wish: Wish | None, clock: WallClock) -> columns.FieldCodec:
     """The codec of a field that exists, or of one that is wished for (in a dry run)."""
     if found is not None:
         percent = str((found.property or {}).get("formatter", "")).endswith("%")
-        return cells.codec(found.type, name, zone, percent=percent)
+        return columns.codec(found.type, name, clock, percent=percent)
     kind = wish.type if wish else cells.TEXT
-    return cells.codec(kind, name, zone, percent=bool(wish and wish.percent))
+    return columns.codec(kind, name, clock, percent=bool(wish and wish.percent))
 
 
 def differences(plan: Plan, words: Mapping[str, FieldWords], sync: str) -> list[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo as Zone
+from itertools import repeat
 from typing import Any
 
 from sync_assets.engine.errors import Stop
@@ -16,6 +17,8 @@ from sync_assets.feishu.client import FeishuClient
 from sync_assets.feishu.link import parse_link
 from sync_assets.targets.bitable import cells, mapping, strategy
 from sync_assets.targets.bitable.census import Census
+from sync_assets.targets.bitable.clock import WallClock
+from sync_assets.targets.bitable.columns import FieldCodec
 from sync_assets.targets.bitable.strategy import FieldWords, Wish
 
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -48,7 +51,7 @@ class BitableTarget:
     _plan: mapping.Plan | None = None
     _schema: Schema = ()
     _fields: dict[str, Field] = field(default_factory=dict)
-    _codecs: tuple[cells.Codec, ...] = ()
+    _codecs: tuple[FieldCodec, ...] = ()
     _mapped: tuple[Mapped, ...] = ()
     _empty: bool = False  # no table yet, or one that this run has just created: nothing to scan
 
@@ -115,12 +118,12 @@ class BitableTarget:
         notes = list(plan.notes)
         if wanted:
             notes += self._create_missing(plan, wanted, dry)
+        clock = WallClock(self.spec.zone)
         self._codecs = tuple(
-            mapping.codec_for(name, self._fields.get(name), wanted.get(name), self.spec.zone)
-            for _, _, name in plan.columns
+            mapping.codec_for(name, self._fields.get(name), wanted.get(name), clock) for _, _, name in plan.columns
         )
         self._mapped = tuple(
-            Mapped(column, index, name, codec.canonise)
+            Mapped(column, index, name, codec.one.canonise, codec.canonise)
             for (index, column, name), codec in zip(plan.columns, self._codecs, strict=True)
         )
         return Shape(self._mapped, tuple(notes))
@@ -179,16 +182,20 @@ class BitableTarget:
             return
         names = [m.field for m in self._mapped if m.field in self._fields]
         others = [n for n, f in self._fields.items() if f.type in cells.WRITABLE and n not in names] if extra else []
-        columns = [(c.read, m.field) for c, m in zip(self._codecs, self._mapped, strict=True)]
         for page in self._board.search([*names, *others], filter=_containing(only)):
-            yield [self._record(item, columns, others) for item in page.items]
+            yield self._records(page.items, others)
 
-    def _record(
-        self, item: Mapping[str, Any], columns: list[tuple[Callable[[Any], Canonical], str]], others: Sequence[str]
-    ) -> Record:
-        get = item["fields"].get
-        values = tuple([read(get(name)) for read, name in columns])
-        return Record(item["record_id"], values, tuple([n for n in others if get(n) not in (None, "", [], False)]))
+    def _records(self, items: Sequence[Mapping[str, Any]], others: Sequence[str]) -> list[Record]:
+        held = [item["fields"] for item in items]
+        extra: Iterable[tuple[str, ...]] = repeat(())
+        if others:
+            extra = [tuple(n for n in others if cellset.get(n) not in (None, "", [], False)) for cellset in held]
+        return list(map(Record, [item["record_id"] for item in items], self._values(held), extra))
+
+    def _values(self, held: Sequence[Mapping[str, Any]]) -> list[tuple[Canonical, ...]]:
+        """Canonical values of the mapped fields, record by record."""
+        read = [c.read([h.get(m.field) for h in held]) for c, m in zip(self._codecs, self._mapped, strict=True)]
+        return list(zip(*read, strict=True))
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -233,17 +240,12 @@ class BitableTarget:
 
     def _written(self, records: Sequence[Mapping[str, Any]]) -> Sequence[Written]:
         """What the echo says, by position; an echo without fields says nothing."""
-        written = []
-        for record in records:
-            held = record.get("fields")
-            values = None
-            if held is not None:
-                values = {
-                    i: codec.read(held.get(m.field))
-                    for i, (m, codec) in enumerate(zip(self._mapped, self._codecs, strict=True))
-                }
-            written.append(Written(str(record.get("record_id")), values))
-        return written
+        ids = [str(record.get("record_id")) for record in records]
+        held = [record.get("fields") for record in records]
+        if None in held:
+            return [Written(i, None) for i in ids]
+        values = self._values([h or {} for h in held])
+        return [Written(i, dict(enumerate(v))) for i, v in zip(ids, values, strict=True)]
 
     def close(self) -> None:
         self.client.close()

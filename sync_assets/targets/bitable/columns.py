@@ -1,0 +1,133 @@
+"""Cells of one field, a whole column at a time: the same results as `cells`, at a fraction of the time.
+
+A column nearly always holds one Python type. Then one look at the types and the extremes tells that every value may
+pass, and the values are taken over by C code. Any other column goes value by value through `cells`, which alone
+knows the rules and the reasons of refusal: a shortcut here must never accept what it would refuse.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from sync_assets.engine.model import Canonical, Canonise, CanoniseColumn
+from sync_assets.targets.bitable import cells
+from sync_assets.targets.bitable.clock import EPOCH, MILLISECOND, NoSuchTime, WallClock
+
+Values = Sequence[Any]
+ReadColumn = Callable[[Values], Sequence[Canonical]]
+
+_NONE = type(None)
+SHORT = 15  # characters of a decimal that a double surely holds: at most as many digits
+
+
+@dataclass(frozen=True, slots=True)
+class FieldCodec:
+    """A field's codec, and its two hot directions for whole columns."""
+
+    one: cells.Codec
+    canonise: CanoniseColumn
+    read: ReadColumn
+
+    @property
+    def write(self) -> Callable[[Any], Any]:
+        """Canonical value -> what the API takes."""
+        return self.one.write
+
+
+def codec(kind: int, field: str, clock: WallClock, *, percent: bool = False) -> FieldCodec:
+    """How the field named `field` of type `kind` is written and read."""
+    one = cells.codec(kind, field, clock, percent=percent)
+    return FieldCodec(one, canoniser(kind, one.canonise, clock), reader(kind, one.read))
+
+
+def canoniser(kind: int, canonise: Canonise, clock: WallClock) -> CanoniseColumn:
+    """How a column of source values becomes canonical. Raises `RejectRow` if any of them is refused."""
+    shortcuts: dict[int, Callable[[Values], Sequence[Canonical] | None]] = {
+        cells.TEXT: _texts,
+        cells.SINGLE: _texts,
+        cells.NUMBER: _numbers,
+        cells.CHECKBOX: _checks,
+        cells.DATE: partial(_instants, clock),
+    }
+    shortcut = shortcuts.get(kind)
+
+    def column(values: Values) -> Sequence[Canonical]:
+        found = shortcut(values) if shortcut else None
+        return list(map(canonise, values)) if found is None else found
+
+    return column
+
+
+def _texts(values: Values) -> Sequence[Canonical] | None:
+    if not set(map(type, values)) <= {str, _NONE}:
+        return None
+    if max(map(len, filter(None, values)), default=0) > cells.MAX_TEXT:
+        return None
+    return [v or None for v in values]
+
+
+def _numbers(values: Values) -> Sequence[Canonical] | None:
+    kinds = set(map(type, values)) - {_NONE}
+    filled = [v for v in values if v is not None]
+    if kinds <= {int}:
+        return values if not filled or -cells.EXACT <= min(filled) <= max(filled) <= cells.EXACT else None
+    if kinds <= {float}:
+        return values if math.isfinite(sum(filled)) else None
+    if kinds <= {Decimal}:
+        return _decimals(values)
+    return None
+
+
+def _decimals(values: Values) -> Sequence[Canonical] | None:
+    texts = [None if v is None else str(v) for v in values]
+    if max(map(len, filter(None, texts))) > SHORT:
+        return None
+    found = [None if t is None else float(t) for t in texts]
+    return found if math.isfinite(sum(filter(None, found))) else None
+
+
+def _checks(values: Values) -> Sequence[Canonical] | None:
+    return [v or None for v in values] if set(map(type, values)) <= {bool, _NONE} else None
+
+
+def _instants(clock: WallClock, values: Values) -> Sequence[Canonical] | None:
+    kinds = set(map(type, values)) - {_NONE}
+    if kinds <= {date}:
+        day = clock.midnight
+        return [None if v is None else day(v) for v in values]
+    if not kinds <= {datetime}:
+        return None
+    at, epoch, unit = clock.at, EPOCH, MILLISECOND
+    try:
+        return [None if v is None else at(v) if v.tzinfo is None else (v - epoch) // unit for v in values]
+    except NoSuchTime:
+        return None  # value by value, to find the one and say why
+
+
+def reader(kind: int, read: Callable[[Any], Canonical]) -> ReadColumn:
+    """How a column of cells, as search shows them, becomes canonical."""
+    shortcuts: dict[int, ReadColumn] = {
+        cells.TEXT: _read_texts,
+        cells.NUMBER: _same,
+        cells.DATE: _same,
+        cells.CHECKBOX: lambda values: [True if v else None for v in values],
+    }
+    return shortcuts.get(kind) or (lambda values: list(map(read, values)))
+
+
+def _same(values: Values) -> Sequence[Canonical]:
+    return values
+
+
+def _read_texts(values: Values) -> Sequence[Canonical]:
+    """Nearly every text is one plain segment. What else there is says so by its shape."""
+    try:
+        return [None if v is None else v[0]["text"] or None if len(v) == 1 else cells.read_text(v) for v in values]
+    except (TypeError, KeyError):
+        return list(map(cells.read_text, values))

@@ -168,7 +168,7 @@ def demo(once: bool) -> int:
     import importlib
 
     try:
-        module = importlib.import_module("sync_assets.testing.demo")
+        module = importlib.import_module("sync_assets.demo.play")
     except ModuleNotFoundError as error:
         hint = 'pip install "sync-assets[local]"'
         raise Stop(f"the demo cannot start: {error.name} is not installed", hint=hint, code="demo") from None

@@ -49,6 +49,32 @@ class Stage:
         return {t["name"]: t["table_id"] for t in self.emulator.describe(self.files.app_token)["tables"]}
 
 
+def main(*, once: bool) -> int:
+    """The command ``sync-assets demo``: 0 when both boards equal their tables, 1 when one does not."""
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - started:6.1f} s  {text}", flush=True)
+
+    results = play(once=once, say=say)
+    if once:
+        _table(results)
+    return 0 if all(r.equal for r in results) else 1
+
+
+def _table(results: list[Comparison]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="boards compared with their tables, row by row, cell by cell")
+    for name in ("board", "rows", "records", "lost", "too many", "different", "result"):
+        table.add_column(name, justify="left" if name in ("board", "result") else "right")
+    for r in results:
+        counts = (r.rows, r.records, len(r.lost), len(r.extra), len(r.differing))
+        table.add_row(r.board, *map(str, counts), "equal" if r.equal else "DIFFERENT")
+    Console().print(table)
+
+
 def play(*, once: bool, say: Say) -> list[Comparison]:
     """Set the stage, play the story; without `once` trade on until Ctrl-C. Returns the comparison of both boards."""
     with _stage(say) as stage:

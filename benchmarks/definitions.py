@@ -175,7 +175,7 @@ def _faults(folder: Path, options: argparse.Namespace) -> bool:
     placed = sum("mode: incrementl" in _line(fault.path, fault.line) for fault in faults)
     print(f"the YAML alone: read and checked in {right:.3f} s; with a wrong field in every sync in {took:.3f} s")
     print(f"wrong fields: {count}, reported: {len(faults)}, with the right file and line: {placed}")
-    return placed == len(faults) == count
+    return bool(placed == len(faults) == count)
 
 
 def _line(path: str, line: int) -> str:

@@ -20,7 +20,7 @@ def definitions(syncs: int, files: int, *, bare: bool) -> dg.Definitions:
     return dg.Definitions.merge(*parts, dg.Definitions(executor=dg.in_process_executor))
 
 
-def _board(name: str, group: str, partitions: dg.PartitionsDefinition, bare: bool) -> dg.AssetsDefinition:
+def _board(name: str, group: str, partitions: dg.PartitionsDefinition, bare: bool) -> Any:
     key = dg.AssetKey(["feishu", name])
     source = dg.AssetKey(["shop", f"{name}_rows"])
     checks = ("counts_balance", "target_equals_source", "rejected_rows", "key_unique_in_source")
@@ -34,7 +34,7 @@ def _board(name: str, group: str, partitions: dg.PartitionsDefinition, bare: boo
         "output_required": False,
     }
 
-    @dg.asset(key=key, deps=[source], partitions_def=partitions, group_name=group, **({} if bare else more))
+    @dg.asset(key=key, deps=[source], partitions_def=partitions, group_name=group, **({} if bare else more))  # type: ignore[untyped-decorator]
     def board() -> Iterator[Any]:
         yield from ()
 

@@ -28,6 +28,11 @@ def point(name: str) -> None:
         _act(name)
 
 
+def passed() -> dict[str, int]:
+    """How often each point was passed, while any was armed."""
+    return dict(_passed)
+
+
 def _act(name: str) -> None:
     where, _, action = _armed.partition("=")
     wanted, _, nth = where.partition(":")

@@ -201,6 +201,8 @@ def _word(word: str, before: str, after: str) -> None:
         _function(word)
     if word == "for" and after in ("update", "share", "no", "key"):
         raise Stop(f"the query locks rows (FOR {after.upper()})", hint="leave the locking clause out")
+    if word == "procedure" and after in ("analyse", "analyze"):
+        raise Stop("the query has a PROCEDURE clause", hint="leave it out")
     if word == "value" and before == "next":
         raise Stop("the query takes a value from a sequence", hint="a source query can only read")
     if word not in _WRITES or before in (".", "as") or after == ".":

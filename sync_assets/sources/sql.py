@@ -18,7 +18,7 @@ from sync_assets.databases.base import Database, name_parts
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.model import Batch, Column, ColumnType, Observation, Partition, Schema
 from sync_assets.sources import position
-from sync_assets.sources.query import Query, parsed
+from sync_assets.sources.query import PARAMETERS, Query, parsed
 
 _CLOCKS = (ColumnType.DATE, ColumnType.DATETIME, ColumnType.INSTANT)
 _WINDOWS_A_QUERY = 50  # servers plan a union of this many in a few milliseconds
@@ -150,7 +150,7 @@ class SqlSource:
     def _query_rows(self, query: Query, partition: Partition | None, suffix: str) -> _Select:
         text, names = query.bind(rename=lambda name: name + suffix)
         given = _given(partition, self.time_zone)
-        missing = sorted(n for n in query.names if given.get(n) is None)
+        missing = [n for n in PARAMETERS if n in query.names and given.get(n) is None]
         if missing:
             raise Stop(f"{self.name}: the query binds :{missing[0]}, and this read has no such value",
                        hint="name a partition, or leave the parameter out")  # fmt: skip
@@ -177,7 +177,10 @@ class SqlSource:
         if self.watermark is None:
             raise Stop(f"{self.name}: reading on from a position needs a watermark", hint="set watermark: COLUMN")
         column = self._column(self.watermark)
-        params = {**select.params, "since": position.as_value(since, column, self.time_zone)}
+        # SQLite compares texts: the position goes back as the text that came out.
+        as_is = self.database.dialect == "sqlite" and column.type in _CLOCKS
+        value = since if as_is else position.as_value(since, column, self.time_zone)
+        params = {**select.params, "since": value}
         condition = f"{self._quoted(column.name)} >= {self._mark('since')}"
         if self.table is not None:  # no brackets: the server's index stays in sight
             join = "and" if select.params else "where"
@@ -190,7 +193,7 @@ class SqlSource:
             self._column(self.watermark)
         select = self._rows(partition, suffix)
         number = "count(*)" if count else "null"
-        text = f"select {int(suffix or 0)}, {number}, {newest} from (\n{select.text}\n) as q"
+        text = f"select {int(suffix or 0)} as n, {number} as counted, {newest} as newest from (\n{select.text}\n) as q"
         return _Select(text, select.params)
 
 

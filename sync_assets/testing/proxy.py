@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
@@ -41,7 +42,6 @@ class Proxy:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fault-proxy", daemon=True)
         self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self.heal()
 
     # -- faults
@@ -92,11 +92,11 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
-    def _call(self, function: object) -> None:
+    def _call(self, function: Callable[[], None]) -> None:
         done = threading.Event()
 
         def run() -> None:
-            function()  # type: ignore[operator]
+            function()
             done.set()
 
         self._loop.call_soon_threadsafe(run)
@@ -149,7 +149,9 @@ class Proxy:
             self._pump(reader, up_writer, "up", link),
             self._pump(up_reader, writer, "down", link),
         )
-        await asyncio.gather(*both, return_exceptions=True)
+        # Cancelled only at the end of everything; asyncio 3.11 would log a handler that ends by it.
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*both, return_exceptions=True)
         for end in pair:
             self._cut(end)
 

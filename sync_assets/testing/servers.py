@@ -2,7 +2,7 @@
 
 For tests, demos and benchmarks. Each server listens on loopback and on a socket in its own folder, asks for a
 password, and is ended by its process id. When we are root it runs as another user, because PostgreSQL refuses root.
-Nothing here knows the engine. Durability is switched off: a private server never outlives its use.
+Nothing here knows the engine. What was committed survives `kill`, but not the machine: nothing is fsynced.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def postgres_server(*, folder: Path | None = None, options: Sequence[str] = ()) 
 def _postgres(programs: Path, home: Path, port: int, options: Sequence[str]) -> list[str]:
     settings = [
         f"port={port}", f"listen_addresses={HOST}", f"unix_socket_directories={home}", "fsync=off",
-        "synchronous_commit=off", "full_page_writes=off", "max_connections=100", "shared_buffers=64MB",
+        "full_page_writes=off", "max_connections=100", "shared_buffers=64MB",
         *options,
     ]  # fmt: skip
     return [str(programs / "postgres"), "-D", str(home / "data"), *(f"--{s}" for s in settings)]
@@ -214,7 +214,7 @@ def _mariadb(daemon: str, home: Path, port: int, options: Sequence[str]) -> list
         daemon, "--no-defaults", f"--datadir={home / 'data'}", f"--socket={home / 'mariadb.sock'}",
         f"--port={port}", f"--bind-address={HOST}", f"--pid-file={home / 'mariadb.pid'}",
         f"--init-file={home / 'init.sql'}", f"--tmpdir={home}", "--skip-name-resolve",
-        "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
+        "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
         "--innodb-doublewrite=0", "--character-set-server=utf8mb4", "--collation-server=utf8mb4_unicode_ci",
         "--max-connections=100", "--skip-log-bin", "--performance-schema=off", *options,
     ]  # fmt: skip

@@ -20,6 +20,7 @@ from sync_assets.engine.errors import SyncError
 from sync_assets.engine.model import Batch, Finding, Row, Schema
 
 # What a driver can meet: its own errors, the line's, a login plugin that needs a library, a text that is no UTF-8.
+_TOO_SLOW = 1317
 _TROUBLE = (pymysql.Error, OSError, RuntimeError, UnicodeError)
 
 
@@ -163,10 +164,22 @@ class MySQLDatabase:
             yield
             done = True
         except _TROUBLE as error:
-            raise self.classify(error) from None
+            raise (self._ended(error) if _timed_out(error) else None) or self.classify(error) from None
         finally:
             if not done:
                 self.close()
+
+    def _ended(self, error: Exception) -> SyncError | None:
+        """A query that runs on when we hang up is ended by a second login. None: the server itself is silent."""
+        thread = self._connection.server_thread_id[0]
+        try:
+            other = self._login()
+            with other.cursor() as cursor:
+                cursor.execute("kill %s", (thread,))
+            other.close()
+        except _TROUBLE:
+            return None
+        return self.classify(pymysql.err.OperationalError(_TOO_SLOW, ""))
 
     def _begin(self) -> None:
         self._run("start transaction with consistent snapshot, read only")
@@ -203,6 +216,11 @@ class MySQLDatabase:
         from sync_assets.databases.mysql.check import check
 
         return check(self)
+
+
+def _timed_out(error: Exception) -> bool:
+    """Whether our own limit ended the wait. PyMySQL gives it the number of any lost connection, and says so."""
+    return isinstance(error, TimeoutError) or "timed out" in str(error.args[1:])
 
 
 def _tls(args: ConnectionArgs) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def _named(error: Exception, number: int) -> str:
     if number not in _TELL_NAMES or len(error.args) < 2:
         return ""
     text = str(error.args[1])
-    found = re.findall(r"[`'‘]([^'`’]+)[`'’]", text)
+    found = re.findall(r"[`'‘]([^'`’]+)[`'’]", text) or re.findall(r"FUNCTION ([\w.]+)", text)
     if number in (1142, 1143, 1370):  # "SELECT command denied to user 'u'@'h' for table `d`.`t`"
         return found[-1][:130] if found else ""
     return found[0][:130] if found else ""

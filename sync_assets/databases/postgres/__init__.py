@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, LiteralString, cast
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -126,7 +126,7 @@ class PostgresDatabase:
         new = sorted(oids - self._types.keys())
         if not new:
             return
-        for row in self.connection.execute(types.TYPES_SQL, (new,)):
+        for row in self._ask(types.TYPES_SQL, (new,)):
             known = types.NativeType(*row)
             self._types[known.oid] = known
             if known.element_kind == "e":
@@ -138,7 +138,7 @@ class PostgresDatabase:
         real = [key for key in keys if key[0]]
         if not real:
             return {}
-        rows = self.connection.execute(types.ORIGINS_SQL, ([k[0] for k in real], [k[1] for k in real]))
+        rows = self._ask(types.ORIGINS_SQL, ([k[0] for k in real], [k[1] for k in real]))
         return {(row[0], row[1]): types.Origin(*row[2:]) for row in rows}
 
     # -- reading
@@ -180,15 +180,20 @@ class PostgresDatabase:
         """One read-only snapshot, wall clocks in `zone`. Errors leave it in our words."""
         connection = self.connection
         try:
-            connection.execute("begin isolation level repeatable read read only")
-            connection.execute("select set_config('TimeZone', %s, true)", (zone.key,))
+            self._ask("begin isolation level repeatable read read only")
+            self._ask("select set_config('TimeZone', %s, true)", (zone.key,))
             yield
         except psycopg.Error as error:
             raise self.classify(error) from None
         finally:
             if not connection.closed:
-                with contextlib.suppress(psycopg.Error):
-                    connection.execute("rollback")
+                with contextlib.suppress(psycopg.Error, Retry):
+                    self._ask("rollback")
+
+    def _ask(self, sql: LiteralString, params: Sequence[Any] = ()) -> list[Row]:
+        with self._patience():
+            cursor = self.connection.execute(sql, params)
+            return cursor.fetchall() if cursor.description else []
 
     @contextlib.contextmanager
     def _declared(self, sql: str, params: Params) -> Iterator[psycopg.ServerCursor[Row]]:

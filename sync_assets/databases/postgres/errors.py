@@ -16,7 +16,7 @@ _STATES: dict[str, tuple[type[SyncError], str, str]] = {
     "42P01": (Stop, "the table {name} does not exist", "check its spelling and schema; names are case-sensitive here"),
     "42703": (Stop, "the column {name} does not exist", "check its spelling; names are case-sensitive here"),
     "42501": (Stop, "no right to read {name}", "grant select on it (and usage on its schema) to this user"),
-    "42883": (Stop, "no such function or operator {name} for these types", "cast the operands: CAST(x AS type)"),
+    "42883": (Stop, "no function or operator {name} for these types", "cast the operands: CAST(x AS type)"),
     "42601": (Stop, "the query has a syntax error near {name}", "try it in psql"),
     "42P18": (Stop, "the type of a parameter cannot be told", "cast it: CAST(:value AS text)"),
     "42": (Stop, "the server does not understand the query near {name}", "try it in psql"),
@@ -98,5 +98,5 @@ def _named(error: Exception, state: str) -> str:
     if state not in ("42P01", "42703", "42501", "42883", "3F000"):
         return ""
     text = getattr(getattr(error, "diag", None), "message_primary", None) or ""
-    found = re.search(r'["“«]([^"”»]+)["”»]', text) or re.search(r"(?:column|for \w+) ([\w.]+)", text)
+    found = re.search(r'["“«]([^"”»]+)["”»]', text) or re.search(r"(?:column|function|for \w+) ([\w.]+)", text)
     return found.group(1)[:130] if found else ""

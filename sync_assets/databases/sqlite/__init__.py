@@ -92,8 +92,9 @@ class SQLiteDatabase:
     def describe_query(self, sql: str, params: Params, zone: ZoneInfo = UTC) -> Schema:
         """The declared types of a query's columns are those of a view on it; others are told by their values."""
         with self._watched():
-            cursor = self.connection.execute(f"select * from ({sql}\n) limit 0", _bound(params, zone))
+            cursor = self.connection.execute(sql, _bound(params, zone))
             names = [d[0] for d in cursor.description]
+            cursor.close()
         distinct(tuple(types.column(n, "", nullable=True) for n in names), self.place)
         rows = self._view(sql, list(params)) or [(i, n, "", 0) for i, n in enumerate(names)]
         return tuple(self._column((*row[:3], 0), sql, _bound(params, zone)) for row in rows)

@@ -242,6 +242,23 @@ class Plan:
     records: int = 0
     scoped: int = 0
 
+    def see_all(self, records: Iterable[Record]) -> None:
+        """Compare records with their source rows; quick about those that are equal, which most are."""
+        key_of, rows, seen, in_scope = self.source.key_of, self.source.rows, self.seen, self.in_scope
+        if not isinstance(key_of, ByColumns):
+            rows = {}  # what is asked of it counts
+        for record in records:
+            values = record.values
+            key = key_of(values) if rows else None
+            found = rows.get(key)
+            if found is None or found[0] != values or key in seen or record.extra:
+                self.see(record)
+                continue
+            seen[key] = record.id
+            self.unchanged[found[1]] += 1
+            self.records += 1
+            self.scoped += in_scope(values) is not None
+
     def see(self, record: Record) -> None:
         """Compare one record of the target with its source row, if it has one."""
         self.records += 1

@@ -146,8 +146,7 @@ class Run:
         plan = self._plan(rows, shape)
         for page in pages:
             ensure()
-            for record in page:
-                plan.see(record)
+            plan.see_all(page)
             self.progress("compare", plan.records, None)
         faults.point("after_scan")
         return rows, shape, plan
@@ -352,8 +351,7 @@ class Run:
     def _rescan(self, plan: Plan, shape: Shape, writer: Writer) -> list[str]:
         fresh = self._plan(plan.source, shape)
         for page in self._pages():
-            for record in page:
-                fresh.see(record)
+            fresh.see_all(page)
         fresh.finish()
         refused = {r.key for _, r in writer.done.rejected}  # rejected, and reported as such
         differ = [u for u in fresh.updates if key_text(u.key) not in refused]

@@ -128,6 +128,8 @@ def _same(values: Values) -> Sequence[Canonical]:
 def _read_texts(values: Values) -> Sequence[Canonical]:
     """Nearly every text is one plain segment. What else there is says so by its shape."""
     try:
-        return [None if v is None else v[0]["text"] or None if len(v) == 1 else cells.read_text(v) for v in values]
+        if max(map(len, filter(None, values)), default=1) == 1:
+            return [v[0]["text"] or None if v else None for v in values]
     except (TypeError, KeyError):
-        return list(map(cells.read_text, values))
+        pass
+    return list(map(cells.read_text, values))

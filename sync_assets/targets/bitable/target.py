@@ -192,9 +192,11 @@ class BitableTarget:
             extra = [tuple(n for n in others if cellset.get(n) not in (None, "", [], False)) for cellset in held]
         return list(map(Record, [item["record_id"] for item in items], self._values(held), extra))
 
-    def _values(self, held: Sequence[Mapping[str, Any]]) -> list[tuple[Canonical, ...]]:
+    def _values(self, held: Sequence[dict[str, Any]]) -> list[tuple[Canonical, ...]]:
         """Canonical values of the mapped fields, record by record."""
-        read = [c.read([h.get(m.field) for h in held]) for c, m in zip(self._codecs, self._mapped, strict=True)]
+        read = [
+            c.read(list(map(dict.get, held, repeat(m.field)))) for c, m in zip(self._codecs, self._mapped, strict=True)
+        ]
         return list(zip(*read, strict=True))
 
     # -- writing ---------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sync_assets.project.deployment import PlacedSync
 
 _LINE_EVERY = 5.0  # seconds between lines where no bar can be drawn
-_SHOWN = 20  # lines of a sample
+_SHOWN = 10  # lines of a sample
 _WIDE = 160  # columns of output that goes to a file or a pipe
 
 
@@ -72,14 +72,21 @@ def report(done: Report, *, planned: bool = False) -> None:
     verb = "would do" if planned else "did"
     print(f"{done.sync}: what mode {done.mode} {verb}")
     table(["partition", "read", "created", "updated", "unchanged", "rejected", "deleted"], _count_rows(done))
-    if done.changes:
-        sample = [[c.outcome, plain(c.key), ", ".join(map(plain, c.fields))] for c in done.changes[:_SHOWN]]
-        table(["change", "key", "fields"], sample)
-    if done.rejected:
-        rows = [[plain(r.key), plain(r.field), r.code, plain(r.reason)] for r in done.rejected[:_SHOWN]]
-        table(["rejected", "field", "code", "reason"], rows)
+    changes = [[c.outcome, plain(c.key), ", ".join(map(plain, c.fields))] for c in done.changes]
+    _sample(["change", "key", "fields"], changes)
+    rejected = [[plain(r.key), plain(r.field), r.code, plain(r.reason)] for r in done.rejected]
+    _sample(["rejected row", "field", "code", "reason"], rejected)
+    print()
     for line in _remarks(done):
         print(line)
+
+
+def _sample(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    if rows:
+        print()
+        table(head, rows[:_SHOWN])
+    if len(rows) > _SHOWN:
+        print("...")
 
 
 def _count_rows(done: Report) -> Iterator[list[str]]:
@@ -104,6 +111,8 @@ def _remarks(done: Report) -> Iterator[str]:
     yield from (plain(note) for note in done.notes)
     for key, info in done.failed.items():
         yield f"{mark(False, sys.stdout)} {plain(key) or 'run'}: {info.message}"
+    if done.counts.rejected:
+        yield f"{done.counts.rejected:,} rows were rejected: sync-assets rejects {done.sync}"
     if done.equal is not None:
         yield "the board equals the source" if done.equal else "the board differs from the source:"
     yield from (f"  {plain(difference)}" for difference in done.differences[:_SHOWN])

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from sync_assets.components import checks, naming
-from sync_assets.components.body import Events, RunConfig, run_sync_in_dagster
+from sync_assets.components.body import RUN_CONFIG, Events, run_sync_in_dagster
 from sync_assets.components.execution import Execution
 from sync_assets.components.partitions import backfill_policy, partitions_of
 from sync_assets.project.load import PlacedSync, Project
@@ -34,10 +34,11 @@ def board_asset(
         group_name=naming.group(sync),
         description=_description(sync),
         metadata=_metadata(sync),
+        config_schema=RUN_CONFIG,
         output_required=False,
     )
-    def board(context: dg.AssetExecutionContext, config: RunConfig) -> Events:
-        yield from run_sync_in_dagster(execution, project, sync, context, config)
+    def board(context) -> Events:  # type: ignore[no-untyped-def]  # Dagster reads hints again and again
+        yield from run_sync_in_dagster(execution, project, sync, context)
 
     return board
 

@@ -26,11 +26,19 @@ NO_RUN_RETRY = "dagster/retry_on_asset_or_op_failure"
 Events = Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]
 
 
-class RunConfig(dg.Config):
-    """What may be changed for one run, in the launchpad."""
-
-    mode: str | None = None
-    accept_empty: bool = False
+# What may be changed for one run, in the launchpad. Made once: a Config class would be read anew for each asset.
+RUN_CONFIG = dg.Shape(
+    {
+        "mode": dg.Field(
+            dg.Noneable(dg.Enum("Mode", [dg.EnumValue(str(mode)) for mode in Mode])),
+            default_value=None,
+            description="another mode for this run",
+        ),
+        "accept_empty": dg.Field(
+            bool, default_value=False, description="the source has rightly become empty, or much smaller"
+        ),
+    }
+)
 
 
 class LoggedProgress:
@@ -55,19 +63,18 @@ def run_sync_in_dagster(
     project: Project,
     sync: PlacedSync,
     context: dg.AssetExecutionContext,
-    config: RunConfig,
 ) -> Events:
     """Do the work of one step and yield its events. Raises what Dagster understands."""
-    keys = _keys_to_do(context, sync)
+    keys, config = _keys_to_do(context, sync), context.op_execution_context.op_config
     try:
         report = execution.run(
             project,
             sync.spec.name,
             partitions=keys,
-            mode=Mode(config.mode) if config.mode else None,
+            mode=Mode(config["mode"]) if config["mode"] else None,
             run_id=context.run.run_id,
             progress=LoggedProgress(context.log.info),
-            accept_empty=config.accept_empty,
+            accept_empty=config["accept_empty"],
         )
     except Retry as error:
         raise _retried(context, str(error), error.after, {}) from None

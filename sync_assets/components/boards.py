@@ -23,6 +23,7 @@ def board_asset(
     """The asset ``feishu/orders_board`` of a sync."""
     key = naming.board_key(sync)
 
+    # `context` has no type: Dagster would read the hints several times for each asset
     @dg.asset(
         key=key,
         deps=_deps(sync, source_partitions),
@@ -37,7 +38,7 @@ def board_asset(
         config_schema=RUN_CONFIG,
         output_required=False,
     )
-    def board(context) -> Events:  # type: ignore[no-untyped-def]  # Dagster reads hints again and again
+    def board(context) -> Events:  # type: ignore[no-untyped-def]  # noqa: ANN001
         yield from run_sync_in_dagster(execution, project, sync, context)
 
     return board

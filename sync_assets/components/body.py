@@ -27,7 +27,7 @@ Events = Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]
 
 
 # What may be changed for one run, in the launchpad. Made once: a Config class would be read anew for each asset.
-RUN_CONFIG = dg.Shape(
+RUN_CONFIG = dg.Shape(  # type: ignore[no-untyped-call]
     {
         "mode": dg.Field(
             dg.Noneable(dg.Enum("Mode", [dg.EnumValue(str(mode)) for mode in Mode])),

@@ -39,7 +39,8 @@ def load_definitions(package: Path) -> dg.Definitions:
     project, _ = project_at(folder)
     with beta_accepted():
         tree = _tree(folder) if chosen else ComponentTree.for_project(package)
-        return dg.Definitions.merge(tree.build_defs(), shared_definitions(project))
+        own = tree.build_defs() if any(folder.iterdir()) else dg.Definitions()
+        return dg.Definitions.merge(own, shared_definitions(project))
 
 
 def project_at(folder: Path) -> tuple[Project, dict[dg.AssetKey, Origin]]:

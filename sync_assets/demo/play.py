@@ -77,7 +77,7 @@ def _table(results: list[Comparison]) -> None:
 
 def play(*, once: bool, say: Say) -> list[Comparison]:
     """Set the stage, play the story; without `once` trade on until Ctrl-C. Returns the comparison of both boards."""
-    with _stage(say) as stage:
+    with set_stage(say) as stage:
         _story(stage)
         results = _compared(stage)
         if not once:
@@ -87,7 +87,8 @@ def play(*, once: bool, say: Say) -> list[Comparison]:
 
 
 @contextmanager
-def _stage(say: Say) -> Iterator[Stage]:
+def set_stage(say: Say) -> Iterator[Stage]:
+    """Servers, boards, deployment and Dagster, started and in the end stopped."""
     root, home = project_root(), sync_assets_home() / "demo"
     if not (root / "workspace.yaml").is_file():
         raise Stop("the demo runs in the project's folder", hint="cd to the folder that holds workspace.yaml")

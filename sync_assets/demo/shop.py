@@ -98,6 +98,10 @@ class Shop:
             (self.random.choice(CITIES), self.random.randint(1, CUSTOMERS)),
         )
 
+    def write(self, text: str, values: tuple[Any, ...] = ()) -> None:
+        """One change, as the application makes it."""
+        self._run(text, values)
+
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What a query gives, as the application sees it."""
         return self._run(query)

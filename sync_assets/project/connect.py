@@ -12,25 +12,16 @@ from sync_assets.engine.model import Delivery
 from sync_assets.feishu.client import FeishuClient
 from sync_assets.feishu.shared import shared_client
 from sync_assets.project.load import PlacedSync, Project
-from sync_assets.project.spec import ColumnSpec, Connection, Feishu, MySQL, Postgres, SQLite
+from sync_assets.project.spec import ColumnSpec, Feishu, MySQL, Postgres, SQLite
 from sync_assets.sources.sql import SqlSource
 from sync_assets.store.secrets import expand, opener
 from sync_assets.targets.bitable.strategy import FieldWords
 from sync_assets.targets.bitable.target import BitableTarget, BoardSpec
 
 
-def connection(project: Project, name: str) -> Connection:
-    """The connection of that name. Raises `Stop` with the names there are."""
-    found = project.connections.get(name)
-    if found is None:
-        known = ", ".join(sorted(project.connections)) or "none yet"
-        raise Stop(f"there is no connection named {name}", hint=f"connections: {known}", code="unknown_connection")
-    return found
-
-
 def open_database(project: Project, name: str) -> DatabaseProtocol:
     """The database behind a connection; nothing is dialled yet."""
-    spec = connection(project, name)
+    spec = project.connection(name)
     if isinstance(spec, SQLite):
         return open_named(spec.type, ConnectionArgs(name, path=expand(spec.path)))
     if not isinstance(spec, MySQL | Postgres):
@@ -66,7 +57,7 @@ def open_source(project: Project, placed: PlacedSync) -> SqlSource:
 
 def open_feishu(project: Project, name: str) -> FeishuClient:
     """A client of a Feishu app; no token is fetched yet."""
-    spec = connection(project, name)
+    spec = project.connection(name)
     if not isinstance(spec, Feishu):
         raise Stop(f"connection {name} is no Feishu app", hint="choose one of type feishu")
     return shared_client(expand(spec.app_id), opener(spec.app_secret), expand(spec.host))

@@ -46,7 +46,7 @@ def run_sync(
     store: ControlStore | None = None,
 ) -> Report:
     """Run one sync, or some partitions of it, and keep its history. Raises `Stop` or `Retry`."""
-    placed = find(project, name)
+    placed = project.sync(name)
     with ExitStack() as stack:
         control = store or stack.enter_context(_opened_store())
         source, target = _open(project, placed, mode, stack)
@@ -72,7 +72,7 @@ def plan_sync(
     store: ControlStore | None = None,
 ) -> Report:
     """What a run would do: the report of a run that writes nothing, on either side."""
-    placed = find(project, name)
+    placed = project.sync(name)
     with ExitStack() as stack:
         control = store or stack.enter_context(_opened_store())
         source, target = _open(project, placed, mode, stack)
@@ -83,7 +83,7 @@ def plan_sync(
 
 def observe_sync(project: Project, name: str, partitions: Sequence[str] | None = None) -> Mapping[str, Observation]:
     """The cheap look at a sync's source, per partition key ("" without partitions)."""
-    placed = find(project, name)
+    placed = project.sync(name)
     with ExitStack() as stack:
         source = open_source(project, placed)
         stack.callback(source.close)
@@ -95,15 +95,6 @@ def observe_sync(project: Project, name: str, partitions: Sequence[str] | None =
         return source.observe_windows(wanted(placed, partitions))
 
 
-def find(project: Project, name: str) -> PlacedSync:
-    """The sync of that name. Raises `Stop` with the names there are."""
-    placed = project.syncs.get(name)
-    if placed is None:
-        known = ", ".join(sorted(project.syncs)) or "none yet"
-        raise Stop(f"there is no sync named {name}", hint=f"syncs: {known}", code="unknown_sync")
-    return placed
-
-
 def wanted(placed: PlacedSync, keys: Sequence[str] | None) -> list[Partition]:
     """The partitions named by `keys`. Raises `Stop` when a key does not belong to the sync."""
     parts = placed.spec.partitions
@@ -113,7 +104,8 @@ def wanted(placed: PlacedSync, keys: Sequence[str] | None) -> list[Partition]:
         return []
     if not keys:
         raise Stop(f"{placed.spec.name} is partitioned", hint="name at least one: --partition KEY", code="partition")
-    return [partition_of(parts, key, placed.time_zone) for key in keys]
+    now = datetime.now(UTC)
+    return [partition_of(parts, key, placed.time_zone, now=now) for key in keys]
 
 
 def job_of(placed: PlacedSync, mode: Mode | None, run_id: str, accept_empty: bool) -> Job:

@@ -208,17 +208,21 @@ def _tls_front(certificate: Path, upstream: int) -> Iterator[int]:
                 threading.Thread(target=one, args=(client,), daemon=True).start()
 
     def one(client: socket.socket) -> None:
-        first = client.recv(8, socket.MSG_PEEK)
         back = socket.create_connection(("127.0.0.1", upstream))
         with client, back, contextlib.suppress(OSError):
-            if first[4:] == b"\x04\xd2\x16\x2f":
-                client.recv(8)
-                client.sendall(b"S")
-                client = context.wrap_socket(client, server_side=True)
-            up = threading.Thread(target=pump, args=(client, back), daemon=True)
-            up.start()
-            pump(back, client)
-            up.join(5)
+            if client.recv(8, socket.MSG_PEEK)[4:] != b"\x04\xd2\x16\x2f":
+                relay(client, back)
+                return
+            client.recv(8)
+            client.sendall(b"S")
+            with context.wrap_socket(client, server_side=True) as private:
+                relay(private, back)
+
+    def relay(client: socket.socket, back: socket.socket) -> None:
+        up = threading.Thread(target=pump, args=(client, back), daemon=True)
+        up.start()
+        pump(back, client)
+        up.join()
 
     threading.Thread(target=serve, daemon=True).start()
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sync_assets.databases.base import Database
 from sync_assets.engine.errors import Stop, SyncError
@@ -114,6 +116,62 @@ def test_without_the_parser_nothing_is_changed_either(server_db: ScratchDatabase
             break
     database.close()
     assert changed == []
+
+
+PIECES = st.lists(
+    st.sampled_from(["'", '"', "`", ";", "$$", "$a$", "\\", "/*", "*/", "--", "-- ", "#", "\n", " ", "e'", "1", "(", ")",
+                     "delete from t", "; delete from t;", "''", "/*!", "U&'", "$", "a", "as", ","]), max_size=14,
+)  # fmt: skip
+
+
+def test_no_second_statement_hides_behind_quotes_and_comments(server_db: ScratchDatabase) -> None:
+    """What the parser lets through is sent to a login that may do everything and takes many statements at once."""
+    server_db.execute("create table t (a int)", "insert into t values (1)")
+    connection = _boss_of_many(server_db)
+    sent = 0
+
+    @settings(max_examples=1500, deadline=None, database=None)
+    @given(PIECES)
+    def hold(pieces: list[str]) -> None:
+        nonlocal sent
+        try:
+            sql = Query.parse(
+                "select 1 " + "".join(pieces), "postgres" if server_db.kind == "postgres" else "mysql"
+            ).text
+        except Stop:
+            return
+        sent += 1
+        _send(connection, sql)
+        with connection.cursor() as cursor:
+            cursor.execute("select count(*) from t")
+            assert cursor.fetchall()[0][0] == 1
+
+    hold()
+    connection.close()
+    assert sent > 20
+
+
+def _boss_of_many(db: ScratchDatabase):
+    assert db.server is not None
+    if db.kind == "postgres":
+        return db.server.connect(db.args.database)
+    import pymysql
+    from pymysql.constants import CLIENT
+
+    return pymysql.connect(
+        host=db.args.host, port=db.args.port, user=db.server.user, password=db.server.password, autocommit=True,
+        database=db.args.database, charset="utf8mb4", client_flag=CLIENT.MULTI_STATEMENTS,
+    )  # fmt: skip
+
+
+def _send(connection, sql: str) -> None:
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(sql)
+            while cursor.nextset():
+                pass
+        except Exception as error:
+            assert type(error).__module__.startswith(("psycopg", "pymysql")), error
 
 
 @pytest.mark.parametrize("how", ["stream", "observe"])

@@ -93,8 +93,10 @@ class SQLiteDatabase:
         """The declared types of a query's columns are those of a view on it; others are told by their values."""
         with self._watched():
             cursor = self.connection.execute(sql, _bound(params, zone))
-            names = [d[0] for d in cursor.description]
+            names = [d[0] for d in cursor.description or ()]
             cursor.close()
+        if not names:
+            raise Stop(f"{self.place}: the query returns no columns", hint="write a SELECT")
         distinct(tuple(types.column(n, "", nullable=True) for n in names), self.place)
         rows = self._view(sql, list(params)) or [(i, n, "", 0) for i, n in enumerate(names)]
         return tuple(self._column((*row[:3], 0), sql, _bound(params, zone)) for row in rows)

@@ -119,25 +119,24 @@ def test_without_the_parser_nothing_is_changed_either(server_db: ScratchDatabase
 
 
 PIECES = st.lists(
-    st.sampled_from(["'", '"', "`", ";", "$$", "$a$", "\\", "/*", "*/", "--", "-- ", "#", "\n", " ", "e'", "1", "(", ")",
-                     "delete from t", "; delete from t;", "''", "/*!", "U&'", "$", "a", "as", ","]), max_size=14,
-)  # fmt: skip
+    st.sampled_from(["'", "'", "'", '"', "`", "$$", "$a$", "\\", "/*", "*/", "-- ", "#", "\n", "e'", "1", "a"]),
+    max_size=5,
+)
 
 
 def test_no_second_statement_hides_behind_quotes_and_comments(server_db: ScratchDatabase) -> None:
     """What the parser lets through is sent to a login that may do everything and takes many statements at once."""
     server_db.execute("create table t (a int)", "insert into t values (1)")
     connection = _boss_of_many(server_db)
-    sent = 0
+    dialect, sent = server_db.open().dialect, 0
 
-    @settings(max_examples=1500, deadline=None, database=None)
-    @given(PIECES)
-    def hold(pieces: list[str]) -> None:
+    @settings(max_examples=3000, deadline=None, database=None)
+    @given(PIECES, PIECES)
+    def hold(before: list[str], after: list[str]) -> None:
         nonlocal sent
         try:
-            sql = Query.parse(
-                "select 1 " + "".join(pieces), "postgres" if server_db.kind == "postgres" else "mysql"
-            ).text
+            hidden = "select " + "".join(before) + "; delete from t; " + "".join(after)
+            sql = Query.parse(hidden, dialect).text
         except Stop:
             return
         sent += 1

@@ -152,6 +152,11 @@ def process_of(real: Deployment, run_id: str) -> int:
     raise AssertionError("the run named no process")
 
 
+def will_be_tried_again(real: Deployment, run_id: str) -> bool:
+    tag = until(lambda: (r := real.instance.get_run_by_id(run_id)) and r.tags.get("dagster/will_retry"))
+    return bool(tag == "true")
+
+
 def texts(real: Deployment) -> list[str]:
     return [message["body"]["content"]["text"] for message in real.feishu.messages()]
 
@@ -164,6 +169,7 @@ def test_an_alert_reaches_the_group_once_and_so_does_the_recovery(real: Deployme
     for _ in range(2):
         failed = real.ended(real.launch("alerted"))
         assert failed.status is dg.DagsterRunStatus.FAILURE
+        assert not will_be_tried_again(real, failed.run_id)  # what the engine refused is not for run retries
         until(mine, 60)
     real.sql("delete from alerted where name = 'twice'")
     assert real.ended(real.launch("alerted")).status is dg.DagsterRunStatus.SUCCESS

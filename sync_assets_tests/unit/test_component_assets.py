@@ -234,6 +234,12 @@ def test_observing_a_partitioned_source_gives_one_version_a_window(
     assert len(keys) == 30
 
 
+def test_a_source_that_its_readers_cut_differently_is_whole(project_of: ProjectOf, script: Script) -> None:
+    graph = whole_definitions(project_of(orders=DAILY, people=WHOLE), script.execution).resolve_asset_graph()
+    assert graph.get(dg.AssetKey(["shop", "orders"])).partitions_def is None  # `totals` reads all of it
+    assert graph.get(ORDERS).partitions_def is not None
+
+
 def test_progress_is_logged_sparingly() -> None:
     lines: list[str] = []
     now = iter([0.0, 1.0, 5.0, 6.0, 11.0])

@@ -266,11 +266,14 @@ def test_a_backfill_of_an_old_window_is_not_fresh_data(project_of: ProjectOf, in
 
 
 def test_fixed_values_are_as_fresh_as_the_oldest(project_of: ProjectOf, instance: dg.DagsterInstance) -> None:
-    for value in ("north", "south"):
-        written(instance, dg.AssetKey(["feishu", "regions"]), value)
-    assert not verdict(instance, project_of, "regions", 0)
-    written(instance, dg.AssetKey(["feishu", "regions"]), "west")
+    key, times = dg.AssetKey(["feishu", "regions"]), []
+    for value in ("north", "south", "west"):
+        assert not verdict(instance, project_of, "regions", 0)
+        written(instance, key, value)
+        times.append(freshness.last_written(instance, key, value))
     assert verdict(instance, project_of, "regions", 0)
+    sync = project_of(shop=SHOP).syncs["regions"]
+    assert freshness.written_at(instance, sync, NOON) == times[0] != times[2]
 
 
 def test_the_freshness_sensor_reports_what_is_new_only(

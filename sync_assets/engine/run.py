@@ -10,7 +10,7 @@ what an earlier, killed run may have left unclear is settled first (docs/decisio
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -156,7 +156,7 @@ class Run:
         faults.point("after_shape")
         return shape
 
-    def _pages(self) -> Iterator[Sequence[Record]]:
+    def _pages(self) -> Iterator[Iterable[Record]]:
         only = (self.job.append_column, self.job.seed) if self.job.mode is Mode.APPEND else None
         pages = Ahead(self.target.scan(extra=self.job.clear_unmapped, only=only))
         self._stack.callback(pages.close)
@@ -195,7 +195,9 @@ class Run:
     def _read(self, part: Partition | None, ensure: Callable[[], None]) -> Iterator[Batch]:
         read = 0
         self.since = self._since(part)
-        for batch in self.source.read(part, self.since):
+        batches = Ahead(self.source.read(part, self.since), depth=1)  # the server fills the next one meanwhile
+        self._stack.callback(batches.close)
+        for batch in batches:
             ensure()
             read += len(batch.rows)
             self._note_newest(batch)
@@ -285,7 +287,7 @@ class Run:
         """Whether rows of the entry are on the board. A batch is atomic, so one stands for all."""
         if self.job.mode is Mode.APPEND and not any(self.job.seed in key for key in entry.keys):
             marks = (self.job.append_column, entry.keys[0].partition(":")[0])  # of another run: not scanned yet
-            return any(page for page in self.target.scan(extra=False, only=marks))
+            return any(True for page in self.target.scan(extra=False, only=marks) for _ in page)
         present = {key_text(k) for k in plan.seen}
         return any(key in present for key in entry.keys)
 

@@ -16,7 +16,7 @@ from pymysql.constants import CLIENT
 from sync_assets.databases.base import UTC as NO_ZONE
 from sync_assets.databases.base import ConnectionArgs, Dialect, Params, distinct, name_parts
 from sync_assets.databases.mysql import errors, types, wire
-from sync_assets.engine.errors import SyncError
+from sync_assets.engine.errors import Stop, SyncError
 from sync_assets.engine.model import Batch, Finding, Row, Schema
 
 # What a driver can meet: its own errors, the line's, a login plugin that needs a library, a text that is no UTF-8.
@@ -102,7 +102,10 @@ class MySQLDatabase:
     def describe_query(self, sql: str, params: Params, zone: ZoneInfo = NO_ZONE) -> Schema:
         with self._clean():
             self._session(zone, params, self.args.query_seconds)
-            return self._schema(wire.prepare(self.connection, self._text(sql, params, zone)), whole_table=False)
+            fields = wire.prepare(self.connection, self._text(sql, params, zone))
+            if not fields:
+                raise Stop(f"{self.place}: the query returns no columns", hint="write a SELECT, without INTO")
+            return self._schema(fields, whole_table=False)
 
     def _schema(self, fields: list[types.Field], whole_table: bool) -> Schema:
         known = self._known({(f.database, f.table) for f in fields if f.table})

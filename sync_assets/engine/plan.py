@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 from sync_assets.engine.errors import RejectRow, Stop
@@ -43,6 +44,7 @@ class ByColumns:
 
     def __init__(self, positions: Sequence[int]) -> None:
         self.positions = tuple(positions)
+        self.get = itemgetter(*positions)  # without a look at empty parts
 
     def restart(self) -> None:
         """Nothing is counted."""
@@ -244,20 +246,21 @@ class Plan:
 
     def see_all(self, records: Iterable[Record]) -> None:
         """Compare records with their source rows; quick about those that are equal, which most are."""
-        key_of, rows, seen, in_scope = self.source.key_of, self.source.rows, self.seen, self.in_scope
+        key_of, rows, seen = self.source.key_of, self.source.rows, self.seen
         if not isinstance(key_of, ByColumns):
-            rows = {}  # what is asked of it counts
-        for record in records:
-            values = record.values
-            key = key_of(values) if rows else None
-            found = rows.get(key)
-            if found is None or found[0] != values or key in seen or record.extra:
+            for record in records:
+                self.see(record)
+            return
+        page = list(records)
+        keys = [key_of.get(r.values) for r in page]
+        for record, key, found in zip(page, keys, map(rows.get, keys), strict=True):
+            if found is None or found[0] != record.values or key in seen or record.extra:
                 self.see(record)
                 continue
             seen[key] = record.id
             self.unchanged[found[1]] += 1
             self.records += 1
-            self.scoped += in_scope(values) is not None
+            self.scoped += self.in_scope(record.values) is not None
 
     def see(self, record: Record) -> None:
         """Compare one record of the target with its source row, if it has one."""

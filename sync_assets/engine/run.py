@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 
 from sync_assets.engine import faults, guard, scope
 from sync_assets.engine.ahead import Ahead
-from sync_assets.engine.collector import collector_paused
 from sync_assets.engine.control import ControlStore, JournalEntry, SyncState
 from sync_assets.engine.errors import Stop, SyncError
+from sync_assets.engine.interpreter import tuned
 from sync_assets.engine.job import Job
 from sync_assets.engine.lease import SECONDS, HeldLease, holding, steady
 from sync_assets.engine.model import (
@@ -73,7 +73,7 @@ class Run:
     def execute(self) -> Report:
         """Do it all. Raises `Stop`, `Fenced` or `Retry`; rows that cannot be written are in the report."""
         started = self.clock()
-        with self._stack, collector_paused():
+        with self._stack, tuned():
             held = None if self.dry else self._hold()
             report = self._steps(held)
         report.seconds = self.clock() - started

@@ -65,7 +65,10 @@ def canoniser(kind: int, canonise: Canonise, clock: WallClock) -> CanoniseColumn
 
 
 def _texts(values: Values) -> Sequence[Canonical] | None:
-    if not set(map(type, values)) <= {str, _NONE}:
+    kinds = set(map(type, values)) - {_NONE}
+    if kinds == {int}:
+        return [None if v is None else str(v) for v in values]
+    if not kinds <= {str}:
         return None
     if max(map(len, filter(None, values)), default=0) > cells.MAX_TEXT:
         return None

@@ -123,10 +123,10 @@ def boards_control(control_server: Path) -> Iterator[Address]:
     server = embedded.ensure_running(home=control_server)
     name = f"boards_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(**server.arguments(), autocommit=True) as admin:
-        admin.execute(f"create database {name} strategy wal_log")  # type: ignore[call-overload]
+        admin.execute(f"create database {name} strategy wal_log")
     yield replace(server, database=name)
     with psycopg.connect(**server.arguments(), autocommit=True) as admin:
-        admin.execute(f"drop database {name} with (force)")  # type: ignore[call-overload]
+        admin.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture(scope="session")

@@ -113,6 +113,10 @@ class Target(Protocol):
 
     def delete(self, ids: Sequence[str]) -> None: ...
 
+    def absent(self, ids: Sequence[str]) -> set[str]:
+        """Which of these records no longer exist."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -142,6 +142,8 @@ class Writer:
         try:
             send(rows)
         except BadBatch as refused:
+            if isinstance(refused, Gone) and self._drop_gone(kind, rows, send, on_gone):
+                return
             if len(rows) > 1:
                 if isinstance(refused, TooLarge):
                     self._caps[kind] = min(self._caps[kind], (len(rows) + 1) // 2)
@@ -150,6 +152,28 @@ class Writer:
                 on_gone(rows[0])
             else:
                 self._reject(rows[0], refused)
+
+    def _drop_gone(
+        self,
+        kind: str,
+        rows: Sequence[Pending],
+        send: Callable[[Sequence[Pending]], None],
+        on_gone: Callable[[Pending], None],
+    ) -> bool:
+        """Send a batch again without the records that are gone; False when none is said to be.
+
+        A delete whose answer was lost finds its whole batch gone: asked for at once, not found one by one.
+        """
+        gone = self.target.absent([p.record for p in rows if p.record])
+        left = [p for p in rows if p.record not in gone]
+        if len(left) == len(rows):
+            return False
+        for pending in rows:
+            if pending.record in gone:
+                on_gone(pending)
+        if left:
+            self._send(kind, left, send, on_gone)
+        return True
 
     def _halve(
         self,

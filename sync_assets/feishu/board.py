@@ -22,11 +22,13 @@ READ, WRITE, SCHEMA = Rate(20), Rate(50, burst=5), Rate(10, burst=1)  # calls pe
 FIELD_LIST = Endpoint("field list", "GET", READ)
 FIELD_CREATE = Endpoint("field create", "POST", SCHEMA, write=True)  # repeatable: carries client_token
 SEARCH = Endpoint("search", "POST", READ)
+BATCH_GET = Endpoint("batch get", "POST", READ)
 BATCH_CREATE = Endpoint("batch create", "POST", WRITE, write=True)  # repeatable: carries client_token
 BATCH_UPDATE = Endpoint("batch update", "POST", WRITE, write=True)
 BATCH_DELETE = Endpoint("batch delete", "POST", WRITE, write=True)
 
 LIST_PAGE = 100
+GET_ROWS = 100
 SEARCH_PAGE, SMALLEST_PAGE = 500, 10
 MOST_FIELD_NAMES = 200  # that a search may name; with more, all are read
 SETTLING_SECONDS = 15.0  # after a creation, during which not every node of Feishu knows of it
@@ -144,6 +146,15 @@ class Board:
         except BadBatch as error:
             raise _vetted(error, [{"record_id": i} for i in ids]) from None
         return [r["record_id"] for r in data.get("records") or () if r.get("deleted")]
+
+    def absent(self, ids: Sequence[str]) -> set[str]:
+        """Which of these records do not exist (any more); records that we may not see are not among them."""
+        found: set[str] = set()
+        for start in range(0, len(ids), GET_ROWS):
+            body = encode({"record_ids": list(ids[start : start + GET_ROWS]), "automatic_fields": False})
+            data = self._call(BATCH_GET, "/records/batch_get", body=body)
+            found.update(data.get("absent_record_ids") or ())
+        return found
 
     def _page(self, body: bytes, size: int, token: str) -> dict[str, Any]:
         """One page. Trouble that passes shrinks this page only; a page too large shrinks all that follow."""

@@ -65,7 +65,9 @@ def _cell(value: Any, zone: tzinfo) -> Any:
 def compare(wanted: Iterable[Cells], found: Iterable[Cells], key: Sequence[str] = ()) -> Verdict:
     """Compare two sides whose rows are the same when their `key` is; without one, when their content is."""
     left, right = _grouped(wanted, key), _grouped(found, key)
-    lost, doubled, changed = [], [], []
+    lost: list[Key] = []
+    doubled: list[Key] = []
+    changed: list[Key] = []
     for at, rows in left.items():
         there = right.get(at, Counter())
         if there == rows:

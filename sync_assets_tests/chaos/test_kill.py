@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from sync_assets.engine.errors import Stop
 from sync_assets.engine.faults import POINTS
+from sync_assets.engine.run import Run
 from sync_assets_tests.chaos.scenes import MODES, Scene
 from sync_assets_tests.fix_boards import Rig
 
@@ -71,20 +73,34 @@ def test_a_killed_run_is_made_good_by_the_next(make_rig: MakeRig, mode: str, poi
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("forgotten", [False, True], ids=["remembered", "forgotten"])
-def test_a_repeated_create_may_be_killed_as_well(make_rig: MakeRig, mode: str, forgotten: bool) -> None:
-    """Killed when a create was noted but not sent, killed again after it was sent under its old token.
-
-    forgotten: by then the server does not know the token any more.
-    """
+def test_a_repeated_create_may_be_killed_as_well(make_rig: MakeRig, mode: str) -> None:
+    """Killed when a create was noted but not sent, killed again after it was sent under its old token."""
     here = scene(make_rig, mode)
     assert here.rig.child("after_journal:3=kill", **here.settings)[0] == KILLED
     assert here.rig.child("after_replay=kill", **here.settings)[0] == KILLED
-    if forgotten:
-        here.rig.emulator.forget_client_tokens()
     here.rig.run(**here.settings)
     here.judge()
     here.settle()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_creates_are_not_doubled_when_the_server_forgot_their_tokens(make_rig: MakeRig, mode: str) -> None:
+    here = scene(make_rig, mode)
+    assert here.rig.child("after_create:2=kill", **here.settings)[0] == KILLED
+    here.rig.emulator.forget_client_tokens()
+    here.rig.run(**here.settings)
+    here.judge()
+    here.settle()
+
+
+def test_without_the_look_up_they_are_doubled(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = scene(make_rig, "full")
+    assert here.rig.child("after_create:2=kill", **here.settings)[0] == KILLED
+    here.rig.emulator.forget_client_tokens()
+    monkeypatch.setattr(Run, "_is_present", lambda *_: False)
+    with pytest.raises(Stop, match="repeat the key"):
+        here.rig.run(**here.settings)
+    assert len(here.rig.verdict().doubled) == 8
 
 
 def test_an_append_of_another_run_is_looked_for_before_it_is_sent_again(make_rig: MakeRig) -> None:

@@ -235,6 +235,9 @@ class BitableTarget:
     def delete(self, ids: Sequence[str]) -> None:
         self._live().batch_delete(ids)
 
+    def absent(self, ids: Sequence[str]) -> set[str]:
+        return self._live().absent(ids)
+
     def _live(self) -> Board:
         if self._board is None:
             raise AssertionError("write without a board")

@@ -1,0 +1,339 @@
+"""Writes yaml.md, cli.md and errors.md beside this file from the code that they describe.
+
+    python docs/reference/generate.py --write     write them
+    python docs/reference/generate.py             say which are out of date; exit code 1 if any is
+
+Types, defaults and limits come from the models, commands from click, codes from the catalogue. What a model does not
+say about a field is in `MEANINGS`; a field without a meaning is refused here, so none goes undocumented.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from sync_assets.cli import root as command
+from sync_assets.engine.model import Mode
+from sync_assets.feishu.codes import CATALOGUE, Action
+from sync_assets.project import spec
+
+HERE = Path(__file__).parent
+NOTE = "<!-- Written by docs/reference/generate.py from the code; do not edit by hand. -->\n"
+
+# -- yaml.md --------------------------------------------------------------------------------------------------------
+
+_HOST = "address of the server"
+_LOGIN = {
+    "host": _HOST,
+    "port": "a number, or `env:NAME`",
+    "database": "name of the database",
+    "user": "a role that can only read is enough, and is what `sync-assets check` asks for",
+    "password": "where the password is; leave it out where the server needs none",
+    "tls": "`off`: never; `prefer`: where the server offers it; `require`: refuse without; `verify`: require, and "
+    "check the certificate and the name in it",
+    "ca": "file with the certificate authority, for `tls: verify`",
+}
+MEANINGS: Mapping[str, Mapping[str, str]] = {
+    "MySQL": _LOGIN | {"socket": "path of the server's Unix socket, in place of host and port"},
+    "Postgres": _LOGIN,
+    "SQLite": {"path": "the database file"},
+    "Feishu": {
+        "app_id": "App ID of the app, `cli_...`",
+        "app_secret": "where the App Secret is",
+        "host": "`https://open.feishu.cn`, or `https://open.larksuite.com` for Lark",
+    },
+    "FeishuBot": {
+        "webhook": "where the webhook address is; whoever has it can post to the group, so it counts as a secret",
+        "secret": "where the signing secret is, when the bot's signature check is on",
+        "style": "a coloured card, or plain text",
+    },
+    "ConnectionsSpec": {"connections": "the list of connections"},
+    "TableSyncSpec": {"syncs": "the list of syncs"},
+    "SyncSpec": {
+        "name": "unique in the deployment; names the asset and is what commands take",
+        "title": "shown in the UI and in alerts; may be Chinese",
+        "description": "shown in the UI",
+        "table": "the table to read: `table` or `schema.table`",
+        "query": "a SELECT to read instead of a table; one statement that only reads",
+        "bitable": "link to the board, `https://.../base/...?table=tbl...` or `/wiki/...`; or `env:NAME`",
+        "unmapped": "cells of matched records in fields without a column; without a word: `clear` in overwrite and "
+        "clone, `keep` otherwise",
+        "lookback": "for `mode: incremental`: seconds before the last watermark that are read again",
+        "mode": "what the board looks like after a run",
+        "key": "columns that together identify a row",
+        "field_types": "how new fields get their type",
+        "columns": "what to do with single columns; by column name",
+        "create_fields": "create fields that the board lacks; `false`: stop instead",
+        "partitions": "cut the sync into windows of time, or by the values of a column",
+        "backfill": "several partitions asked for at once: one run for all, or a run for each",
+        "sensor": "look at the source often and run only what changed",
+        "schedule": "cron, in the deployment's time zone; in place of the file's",
+        "duplicates": "what to do with keys that occur twice",
+        "delete_guard": "how much may be deleted at once",
+        "allow_empty_source": "an empty result of the source is right: `clone` may delete everything",
+        "verify": "`acknowledged`: compare with what Feishu answers to each write; `rescan`: read the board again "
+        "after writing",
+        "batch_rows": "records in one create or update call; Feishu documents 1000, some tenants allow 500",
+    },
+    "ColumnSpec": {
+        "type": "type of the field",
+        "currency": "three letters, for `type: currency`",
+        "options": "options of a new single or multi select, in this order",
+        "field": "name of the field on the board; without it the column's name",
+        "person_id": "reserved: ids of persons are taken for `open_id` today, whatever stands here",
+        "skip": "do not send this column",
+    },
+    "TimeWindows": {
+        "every": "length of a window; weeks begin on Monday",
+        "start": "the first window is the first whole one from here",
+        "end": "no window reaches past it",
+    },
+    "FixedValues": {"column": "the column that tells the partitions apart", "values": "one partition each"},
+    "SensorSpec": {
+        "by": "`watermark`: newest value of the watermark column, and the count; `count`: number of rows; `query`: "
+        "your own query",
+        "windows": "for time windows: how many of the newest partitions are looked at, for late rows",
+    },
+    "Duplicates": {
+        "source": "rows of the source that share a key: stop, or take the first or the last and report the rest as "
+        "rejected",
+        "target": "records of the board that share a key: stop, keep the first or the last in step, or delete all but "
+        "the first (under the delete guard)",
+    },
+}  # fmt: skip
+
+_NAMES = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false", "date": "date",
+          "datetime": "date and time", "Mode": ""}  # fmt: skip
+_SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
+    ("A document of connections", "`type: sync_assets.components.Connections`, below `attributes:`",
+     spec.ConnectionsSpec),
+    ("Connection: mysql", "MySQL or MariaDB.", spec.MySQL),
+    ("Connection: postgres", "PostgreSQL 12 or newer.", spec.Postgres),
+    ("Connection: sqlite", "A SQLite file.", spec.SQLite),
+    ("Connection: feishu", "An app of the Feishu or Lark open platform.", spec.Feishu),
+    ("Connection: feishu_bot", "A custom bot of a group, for alerts.", spec.FeishuBot),
+    ("A document of syncs", "`type: sync_assets.components.TableSync`, below `attributes:`", spec.TableSyncSpec),
+    ("Sync", "One entry of `syncs`: one source, one board.", spec.SyncSpec),
+    ("columns", "Below the name of a column. What is left out is decided by `field_types`.", spec.ColumnSpec),
+    ("partitions: windows of time", "A query binds `:start` and `:end` (exclusive); a table needs `column`.",
+     spec.TimeWindows),
+    ("partitions: fixed values", "A query binds `:value`.", spec.FixedValues),
+    ("sensor", "", spec.SensorSpec),
+    ("delete_guard", "A run that would delete more stops before it deletes anything.", spec.DeleteGuard),
+    ("duplicates", "", spec.Duplicates),
+)  # fmt: skip
+_YAML_HEAD = """\
+# YAML reference
+
+A deployment is a folder of `defs.yaml` files, one in each sub-folder of `sync_assets/defs`; Dagster reads one a folder
+and nothing below it. A file holds one or more documents, separated by `---`, each with a `type:` and `attributes:`. All
+files are checked as a whole before anything runs: every fault is told at once, with file, line and what would be right.
+
+References: a field of kind *secret* holds `env:NAME` (an environment variable) or `file:PATH` (a file, relative to the
+project's root), never the secret. A field of kind *text or env:NAME* takes `env:NAME` besides plain text. `store:NAME`
+is reserved and not available yet.
+"""
+
+
+def yaml_reference() -> str:
+    """The whole vocabulary, a table for each model."""
+    parts = [NOTE, _YAML_HEAD]
+    for title, about, model in _SECTIONS:
+        parts.append(f"## {title}\n" + (f"\n{about}\n" if about else ""))
+        parts.append("| field | kind | default | meaning |\n|---|---|---|---|")
+        rows = [_field_row(model, name, field) for name, field in model.model_fields.items()]
+        parts.append("\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def _field_row(model: type[BaseModel], name: str, field: FieldInfo) -> str:
+    cells = (f"`{name}`", _kind(field), _default(field), _meaning(model, name, field) + _limits(field))
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _meaning(model: type[BaseModel], name: str, field: FieldInfo) -> str:
+    if get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1:
+        return "the kind of connection"
+    own = field.description if field.annotation not in (spec.Text, str) or field.description != _TEXT else ""
+    said = MEANINGS.get(model.__name__, {}).get(name) or own
+    if not said and name == "name":
+        return "what syncs call it; letters, digits and `_`"
+    if not said:
+        raise SystemExit(f"{model.__name__}.{name} has no meaning: describe it in the model or in MEANINGS")
+    return said
+
+
+_TEXT = "plain text, or env:NAME"
+
+
+def _kind(field: FieldInfo) -> str:
+    if any(getattr(m, "pattern", "") == r"^\d+[mhd]$" for m in field.metadata):
+        return "duration"
+    return _kinds(Annotated[field.annotation, field] if field.metadata else field.annotation)
+
+
+def _kinds(annotation: Any) -> str:
+    if annotation is spec.SecretRef or "store:" in repr(annotation):
+        return "secret"
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        named = _TEXT in repr(annotation) or "^env:" in repr(annotation)
+        return "text or env:NAME" if named else _kinds(arguments[0])
+    if origin is Literal:
+        return ", ".join(f"`{word}`" for word in arguments)
+    if origin in (Union, UnionType):
+        return " or ".join(dict.fromkeys(_kinds(a) for a in arguments if a is not type(None)))
+    if origin in (list, dict):
+        return f"{'list' if origin is list else 'fields'} of {_kinds(arguments[-1])}"
+    if annotation is Mode:
+        return ", ".join(f"`{mode}`" for mode in Mode)
+    return _NAMES.get(annotation.__name__) or _link(annotation)
+
+
+_ANCHORS = {model: title for title, _, model in _SECTIONS}
+
+
+def _link(model: type[BaseModel]) -> str:
+    title = _ANCHORS[model]
+    return f"[{title}](#{title.lower().replace(':', '').replace(' ', '-')})"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "none"
+    value = field.default
+    if value is PydanticUndefined:
+        return "required"
+    if isinstance(value, BaseModel):
+        shown = ", ".join(f"{name}: {_word(item)}" for name, item in value.model_dump().items())
+        return f"`{{{shown}}}`"
+    return "none" if value is None else f"`{_word(value)}`"
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _limits(field: FieldInfo) -> str:
+    low = next((m.ge for m in field.metadata if getattr(m, "ge", None) is not None), None)
+    high = next((m.le for m in field.metadata if getattr(m, "le", None) is not None), None)
+    if low is None or high is None:
+        return f" (at least {low})" if low else ""
+    return f" ({low} to {high})"
+
+
+# -- cli.md ---------------------------------------------------------------------------------------------------------
+
+_CLI_HEAD = """\
+# Command line
+
+`sync-assets` is installed by `make setup` as `.venv/bin/sync-assets`. Tables go to standard output, progress and errors
+to standard error. Each command ends with one of these exit codes, so that a script knows what to do next:
+
+| code | means | what to do |
+|---|---|---|
+| 0 | done | nothing |
+| 1 | an unexpected error: a bug | report it; `SYNC_ASSETS_DEBUG=1` shows where it comes from |
+| 2 | stop | a person must act; the message says what |
+| 3 | passing trouble | run it again later |
+| 4 | done, but rows were rejected | see `sync-assets rejects SYNC` |
+| 130 | interrupted | run it again; what was written stays right |
+"""
+
+
+def cli_reference() -> str:
+    """Every command with its arguments and options."""
+    parts = [NOTE, _CLI_HEAD]
+    for name, one in command.commands.items():
+        usage = " ".join(_usage(one))
+        parts.append(f"## sync-assets {name}\n\n    sync-assets {name}{' ' + usage if usage else ''}\n")
+        parts.append(f"{(one.help or '').strip()}\n")
+        options = [o for o in one.params if isinstance(o, click.Option)]
+        if options:
+            rows = [f"| {_option(o)} | {o.help or ''} |" for o in options]
+            parts.append("| option | meaning |\n|---|---|\n" + "\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def _usage(one: click.Command) -> Iterator[str]:
+    if any(isinstance(p, click.Option) for p in one.params):
+        yield "[OPTIONS]"
+    for parameter in one.params:
+        if isinstance(parameter, click.Argument):
+            name = parameter.make_metavar(click.Context(one))
+            yield name
+
+
+def _option(option: click.Option) -> str:
+    names = ", ".join(f"`{name}`" for name in option.opts)
+    words = option.type.choices if isinstance(option.type, click.Choice) else ()
+    return names + (f" {', '.join(str(w) for w in words)}" if words else "" if option.is_flag else " TEXT")
+
+
+# -- errors.md ------------------------------------------------------------------------------------------------------
+
+_ACTIONS: Mapping[Action, str] = {
+    Action.STOP: "Stop: a person must act",
+    Action.REFRESH: "Refresh: the access token is renewed once; if it is refused again, stop",
+    Action.SETTLE: "Settle: stop, unless the table or field was created seconds ago; then wait a little",
+    Action.RETRY: "Retry: try again, with growing waits",
+    Action.THROTTLE: "Throttle: retry, and go slower from now on",
+    Action.UNCLEAR: "Unclear: the write may have been applied; repeat it under the same token, or look first",
+    Action.BAD_BATCH: "Bad batch: halve the batch until the row is found, set that row aside, write the rest",
+    Action.TOO_LARGE: "Too large: halve the batch, or ask for smaller pages",
+    Action.GONE: "Gone: a record was deleted on the board meanwhile; create it again, or count it as deleted",
+}
+_ERRORS_HEAD = """\
+# Feishu error codes
+
+What each `code` of Feishu means here and what happens next. Decisions are made by the code, never by the HTTP status:
+the same code comes with different statuses. A code that is not listed stops the run, unless it comes with HTTP 429 or
+5xx, which are tried again. The number stands in square brackets at the end of a message: `... [91403] -> what to do`.
+"""
+
+
+def errors_reference() -> str:
+    """The catalogue, by what happens next."""
+    parts = [NOTE, _ERRORS_HEAD]
+    for action, title in _ACTIONS.items():
+        codes = sorted(code for code, rule in CATALOGUE.items() if rule.action is action)
+        rows = [f"| {code} | {CATALOGUE[code].meaning} | {CATALOGUE[code].hint} |" for code in codes]
+        parts.append(f"## {title}\n\n| code | meaning | what to do |\n|---|---|---|\n" + "\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+# -- all ------------------------------------------------------------------------------------------------------------
+
+WRITERS: Mapping[str, Callable[[], str]] = {
+    "yaml.md": yaml_reference,
+    "cli.md": cli_reference,
+    "errors.md": errors_reference,
+}
+
+
+def stale() -> list[str]:
+    """Names of the files that do not say what the code says."""
+    return [n for n, text in WRITERS.items() if not (HERE / n).is_file() or (HERE / n).read_text("utf-8") != text()]
+
+
+def main(arguments: list[str]) -> int:
+    """The script."""
+    names = stale()
+    if "--write" in arguments:
+        for name in names:
+            (HERE / name).write_text(WRITERS[name](), encoding="utf-8")
+    for name in names:
+        print(f"{'written' if '--write' in arguments else 'out of date'}: {name}")
+    return 1 if names and "--write" not in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -5,7 +5,7 @@ The target knows shapes, names and its remote; it does not know modes, plans, ke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -93,8 +93,11 @@ class Target(Protocol):
         """Decide the shape (from `batches` where asked for) and create what is missing, unless `dry`."""
         ...
 
-    def scan(self, *, extra: bool, only: tuple[str, str] | None = None) -> Iterator[Sequence[Record]]:
-        """All records, page by page. `extra`: name unmapped fields that hold something. `only`: (field, text part)."""
+    def scan(self, *, extra: bool, only: tuple[str, str] | None = None) -> Iterator[Iterable[Record]]:
+        """All records, page by page, each page to be looped over once.
+
+        `extra`: name unmapped fields that hold something. `only`: (field, text part).
+        """
         ...
 
     def create_part(self, values: Sequence[Canonical]) -> bytes:

@@ -56,12 +56,16 @@ class Page:
 
 
 class Board:
-    """One table of a base. Not for several threads at once, as the API is not."""
+    """One table of a base. Not for several threads at once, as the API is not.
+
+    `person_ids` says by which kind of id persons are read and written: open_id, union_id or user_id.
+    """
 
     def __init__(self, client: FeishuClient, app_token: str, table_id: str) -> None:
         self.client, self.app_token, self.table_id = client, app_token, table_id
         base = f"/open-apis/bitable/v1/apps/{quote(app_token, safe='')}"
         self._path = f"{base}/tables/{quote(table_id, safe='')}"
+        self.person_ids = "open_id"
         self._page_cap = SEARCH_PAGE
         self._settled_at = float("-inf")
 
@@ -122,7 +126,8 @@ class Board:
         Returns the created records in order, in write shape. Repeats with the same token have one effect.
         """
         try:
-            data = self._call(BATCH_CREATE, "/records/batch_create", params={"client_token": client_token}, body=body)
+            params = {"client_token": client_token, **self._persons()}
+            data = self._call(BATCH_CREATE, "/records/batch_create", params=params, body=body)
         except BadBatch as error:
             raise _vetted(error, json.loads(body)["records"]) from None
         return list(data.get("records") or ())
@@ -134,7 +139,7 @@ class Board:
         """
         body = records if isinstance(records, bytes) else encode({"records": list(records)})
         try:
-            data = self._call(BATCH_UPDATE, "/records/batch_update", body=body)
+            data = self._call(BATCH_UPDATE, "/records/batch_update", params=self._persons(), body=body)
         except BadBatch as error:
             raise _vetted(error, json.loads(body)["records"]) from None
         return list(data.get("records") or ())
@@ -159,7 +164,7 @@ class Board:
     def _page(self, body: bytes, size: int, token: str) -> dict[str, Any]:
         """One page. Trouble that passes shrinks this page only; a page too large shrinks all that follow."""
         while True:
-            params = {"page_size": size} | ({"page_token": token} if token else {})
+            params = {"page_size": size, **self._persons()} | ({"page_token": token} if token else {})
             try:
                 return self._call(SEARCH, "/records/search", params=params, body=body)
             except (TooLarge, Retry) as error:
@@ -181,6 +186,9 @@ class Board:
             place=self._place(endpoint),
             settling=self._settling(),
         )
+
+    def _persons(self) -> dict[str, str]:
+        return {} if self.person_ids == "open_id" else {"user_id_type": self.person_ids}
 
     def _place(self, endpoint: Endpoint) -> str:
         return f"Feishu {endpoint.name} on table {self.table_id}"

@@ -89,4 +89,5 @@ def _words(said: ColumnSpec) -> FieldWords:
         currency=said.currency,
         options=tuple(said.options or ()),
         skip=said.skip,
+        person_id=said.person_id,
     )

@@ -85,6 +85,18 @@ def _refuse_doubles(sync: str, plan: Plan) -> None:
         raise Stop(f"{sync}: two columns go to the field {double}", hint="give one of them another field, or skip it")
 
 
+def person_ids(sync: str, words: Mapping[str, FieldWords]) -> str:
+    """The one kind of id by which persons are named. Raises `Stop` when columns name them by different kinds."""
+    kinds = sorted({w.person_id for w in words.values() if w.type == "person" and not w.skip})
+    if len(kinds) > 1:
+        raise Stop(
+            f"{sync}: persons are named by {' and '.join(kinds)}; one call knows one kind of id",
+            hint="give all person columns the same person_id",
+            code="person_id",
+        )
+    return kinds[0] if kinds else "open_id"
+
+
 def wishes(plan: Plan, words: Mapping[str, FieldWords], chosen: str, census: Mapping[str, Census]) -> dict[str, Wish]:
     """The field that each missing column should get, by field name."""
     return {name: _wish(column, words, chosen, census.get(column.name)) for column, name in plan.missing()}
@@ -127,22 +139,33 @@ def codec_for(name: str, found: Field | None, wish: Wish | None, clock: WallCloc
     return columns.codec(kind, name, clock, percent=bool(wish and wish.percent))
 
 
-def differences(plan: Plan, words: Mapping[str, FieldWords], sync: str) -> list[str]:
+def differences(plan: Plan, words: Mapping[str, FieldWords], sync: str, chosen: str) -> list[str]:
     """Notes on existing fields of another type than metadata suggests. Raises `Stop` where the user named another."""
     notes = []
     for _, column, name in plan.columns:
         found, said = plan.existing.get(name), words.get(column.name, FieldWords())
         if found is None:
             continue
-        if said.type is not None and strategy.ordered(column, said).type != found.type:
+        if said.type is not None and not strategy.matches(column, said, found.type):
             raise Stop(
                 f"{sync}: field {name} is a {TYPE_NAMES.get(found.type)} on the board, not a {said.type}",
                 hint="change the field on the board by hand, or take the type out of columns",
                 code="field_type",
             )
-        natural = strategy.wish(column, "base", None)
-        fits = natural is None or found.type in (natural.type, cells.TEXT) or natural.type == cells.TEXT
-        if not fits or (natural is not None and found.type == cells.TEXT != natural.type):
+        natural = strategy.wish(column, chosen, None)
+        if said.type is None and natural is not None and found.type not in (natural.type, *_also(column, natural)):
             what = TYPE_NAMES.get(found.type)
             notes.append(f"field {name} is a {what} on the board; {column.native or column.type} is written as that")
     return notes
+
+
+def _also(column: Column, natural: Wish) -> tuple[int, ...]:
+    """Types that a census may have chosen where metadata alone says `natural`: nothing to report."""
+    if natural.type == cells.TEXT:
+        return cells.WRITABLE if column.type in _JUDGED else ()
+    if column.type is ColumnType.BOOL:
+        return (cells.SINGLE,)
+    return (cells.TEXT,) if column.type is ColumnType.SET else ()
+
+
+_JUDGED = (ColumnType.TEXT, ColumnType.BIGINT, ColumnType.DECIMAL)

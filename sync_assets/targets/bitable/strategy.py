@@ -17,10 +17,10 @@ from typing import Any
 
 from sync_assets.engine.model import Column, ColumnType
 from sync_assets.targets.bitable import cells
-from sync_assets.targets.bitable.census import Census
+from sync_assets.targets.bitable.census import MAX_OPTIONS, NO, YES, Census
 
 DAY, MINUTE = "yyyy/MM/dd", "yyyy/MM/dd HH:mm"
-MAX_OPTIONS = 20_000
+LONGEST_OPTION = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class FieldWords:
     currency: str | None = None
     options: tuple[str, ...] = ()
     skip: bool = False
+    person_id: str = "open_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,45 +82,77 @@ def wish(column: Column, strategy: str, census: Census | None) -> Wish | None:
 
 def needs_census(column: Column, strategy: str) -> bool:
     """True when metadata alone cannot tell the field of `column`."""
-    unsure = (ColumnType.TEXT, ColumnType.OTHER, ColumnType.BIGINT, ColumnType.DECIMAL)
-    return strategy != "raw" and column.type in unsure
+    if strategy == "raw":
+        return False
+    if column.type is ColumnType.DECIMAL:
+        return not _fits_a_double(column)
+    if column.type is ColumnType.BOOL:
+        return column.nullable
+    if column.type in (ColumnType.ENUM, ColumnType.SET):
+        return not column.options
+    return column.type in (ColumnType.TEXT, ColumnType.BIGINT)
 
 
 def _by_metadata(column: Column, census: Census | None) -> Wish | None:
     kind = column.type
     if kind in (ColumnType.BIGINT, ColumnType.DECIMAL):
         return _exact(column, census)
-    simple = {
-        ColumnType.BOOL: Wish(cells.CHECKBOX, "Checkbox"),
-        ColumnType.INTEGER: number(0),
-        ColumnType.FLOAT: number(2),
-        ColumnType.DATE: date(False),
-        ColumnType.DATETIME: date(True),
-        ColumnType.INSTANT: date(True),
-        ColumnType.TIME: TEXT,
-        ColumnType.INTERVAL: TEXT,
-        ColumnType.JSON: TEXT,
-        ColumnType.UUID: TEXT,
-    }
-    if kind is ColumnType.ENUM:
-        return select(cells.SINGLE, column.options)
-    if kind is ColumnType.SET:
-        return select(cells.MULTI, column.options)
-    return simple.get(kind)
+    if kind is ColumnType.BOOL:
+        return _boolean(census)
+    if kind in (ColumnType.ENUM, ColumnType.SET):
+        return _options(column, census)
+    return _SIMPLE.get(kind)
+
+
+_SIMPLE = {
+    ColumnType.INTEGER: number(0),
+    ColumnType.FLOAT: number(2),
+    ColumnType.DATE: date(False),
+    ColumnType.DATETIME: date(True),
+    ColumnType.INSTANT: date(True),
+    ColumnType.TIME: TEXT,
+    ColumnType.INTERVAL: TEXT,
+    ColumnType.JSON: TEXT,
+    ColumnType.UUID: TEXT,
+    ColumnType.OTHER: TEXT,
+}
+
+
+def _fits_a_double(column: Column) -> bool:
+    return column.precision is not None and column.precision <= 15
 
 
 def _exact(column: Column, census: Census | None) -> Wish:
     """bigint and decimal: a number while a double holds every value; otherwise, or when nothing is known, a text."""
     scale = column.scale or 0
-    if column.type is ColumnType.DECIMAL and column.precision and column.precision <= 15:
+    if column.type is ColumnType.DECIMAL and _fits_a_double(column):
         return number(scale)
     if census and census.all(census.numbers) and not census.big:
         return number(max(scale, census.scale), "every value fits a double exactly")
     return Wish(cells.TEXT, "Text", None, "a number field would lose digits")
 
 
+def _boolean(census: Census | None) -> Wish:
+    """A checkbox knows no NULL: a column that has some keeps its three states in a select."""
+    if census and census.empty and census.filled:
+        return select(cells.SINGLE, ("true", "false"), "a checkbox would show NULL as false")
+    return Wish(cells.CHECKBOX, "Checkbox")
+
+
+def _options(column: Column, census: Census | None) -> Wish:
+    """enum, set and arrays of texts: a select, unless lists repeat words or there are too many of them."""
+    single = column.type is ColumnType.ENUM
+    if column.options or census is None:
+        return select(cells.SINGLE if single else cells.MULTI, column.options)
+    if single:
+        return select(cells.SINGLE, sorted(census.distinct)) if not census.blanks else TEXT
+    if census.unlike_sets or len(census.parts) > MAX_OPTIONS:
+        return Wish(cells.TEXT, "Text", None, "a multi select would drop repeated or empty words")
+    return select(cells.MULTI, sorted(census.parts))
+
+
 def _by_census(strategy: str, c: Census) -> Wish:
-    if c.all(c.numbers) and not c.big:
+    if c.all(c.numbers) and not c.big and not c.ragged:
         return number(c.scale, "every value is a plain number")
     if c.all(c.dates):
         return date(c.times > 0, "every value is a full date")
@@ -127,30 +160,45 @@ def _by_census(strategy: str, c: Census) -> Wish:
         return Wish(cells.CHECKBOX, "Checkbox", None, "every value is true or false")
     if strategy == "intelligence":
         return _intelligent(c)
-    if strategy == "auto" and _recurs(c, 15, 0.4) and c.longest <= 20:
+    if strategy == "auto" and _recurs(c, 15, 0.4, 20):
         return select(cells.SINGLE, sorted(c.distinct), "few short values recur")
     return TEXT
 
 
 def _intelligent(c: Census) -> Wish:
-    if c.all(c.percents):
+    if c.all(c.percents) and not c.ragged:
         formatter = "0.00%" if c.scale else "0%"
         return Wish(cells.NUMBER, "Number", {"formatter": formatter}, "every value is a percentage", percent=True)
-    if c.all(c.words) and not c.empty and len(c.distinct) <= 3:
+    if c.all(c.words) and not c.empty and _one_word_each(c):
         return Wish(cells.CHECKBOX, "Checkbox", None, "every value is yes or no")
     if c.all(c.urls):
         return Wish(cells.URL, "Url", None, "every value is a link")
     if c.all(c.emails):
         return Wish(cells.TEXT, "Email", None, "every value is an e-mail address")
-    if c.separated and len(c.parts) <= 20 and len(c.parts) <= c.part_count / 2 and max(map(len, c.parts)) <= 20:
+    if c.listed and _words_recur(c):
         return select(cells.MULTI, sorted(c.parts), "few short words recur, separated")
-    if _recurs(c, 20, 0.5) and c.longest <= 50:
+    if _recurs(c, 20, 0.5, LONGEST_OPTION):
         return select(cells.SINGLE, sorted(c.distinct), "few values recur")
     return TEXT
 
 
-def _recurs(c: Census, most: int, share: float) -> bool:
-    return 0 < len(c.distinct) <= most and len(c.distinct) <= share * c.filled
+def _one_word_each(c: Census) -> bool:
+    """yes and true in one column would become one and the same."""
+    words = {d.lower() for d in c.distinct}
+    return len(c.distinct) == len(words) and len(words & YES) <= 1 and len(words & NO) <= 1
+
+
+def _recurs(c: Census, most: int, share: float, longest: int) -> bool:
+    """Few distinct texts; a select drops blanks around them, so there may be none."""
+    few = 0 < len(c.distinct) <= most and len(c.distinct) <= share * c.filled
+    return few and c.all(c.texts) and not c.blanks and c.longest <= longest
+
+
+def _words_recur(c: Census) -> bool:
+    """Few distinct words in lists, each once in its list; numbers between commas are thousands, not words."""
+    few = len(c.parts) <= 20 and len(c.parts) <= c.part_count / 2 and max(map(len, c.parts)) <= 20
+    whole = c.all(c.texts) and not c.unlike_sets and not c.blanks
+    return few and whole and not any(p.isdecimal() for p in c.parts)
 
 
 # -- explicit overrides ---------------------------------------------------------------------------------------------
@@ -179,6 +227,12 @@ def ordered(column: Column, words: FieldWords) -> Wish:
         formatter = words.format or (DAY if kind == "date" else MINUTE)
         return Wish(cells.DATE, "DateTime", {"date_formatter": formatter, "auto_fill": False})
     return _numeric(kind, column, words)
+
+
+def matches(column: Column, words: FieldWords, found: int) -> bool:
+    """Whether a field of type `found` is what the user asked for. A two-way link is a link."""
+    wanted = ordered(column, words).type
+    return found == wanted or (wanted == cells.LINK and found == cells.DUPLEX)
 
 
 def _numeric(kind: str, column: Column, words: FieldWords) -> Wish:

@@ -21,6 +21,7 @@ from sync_assets.targets.bitable.clock import WallClock
 from sync_assets.targets.bitable.columns import FieldCodec
 from sync_assets.targets.bitable.strategy import FieldWords, Wish
 
+MAX_FIELDS = 300  # of a table (bitable.md 1.6)
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
@@ -91,21 +92,26 @@ class BitableTarget:
         found = self._board.fields() if self._board else []
         self._fields = {f.name.strip(): f for f in found}
         self._plan = mapping.lay_out(self.spec.sync, schema, self.spec.words, found)
-        self._plan.notes.extend(mapping.differences(self._plan, self.spec.words, self.spec.sync))
+        self._plan.notes.extend(mapping.differences(self._plan, self.spec.words, self.spec.sync, self.spec.strategy))
         return any(self._unsure(column) for column, _ in self._plan.missing())
 
     def _find(self) -> tuple[Base, Board | None]:
         link = parse_link(self.spec.link)
         base = open_base(self.client, link)
         if link.table_id:
-            return base, base.table(link.table_id)
+            return base, self._table(base, link.table_id)
         if not self.spec.table_name:
             raise Stop(
                 f"{self.spec.sync}: the link names no table",
                 hint="copy the link while the table is open (it ends in ?table=tbl...), or give table_name",
             )
         found = next((t for t in base.tables() if t.name == self.spec.table_name), None)
-        return base, base.table(found.id) if found else None
+        return base, self._table(base, found.id) if found else None
+
+    def _table(self, base: Base, table_id: str) -> Board:
+        board = base.table(table_id)
+        board.person_ids = mapping.person_ids(self.spec.sync, self.spec.words)
+        return board
 
     def _unsure(self, column: Column) -> bool:
         said = self.spec.words.get(column.name)
@@ -135,7 +141,8 @@ class BitableTarget:
 
     def _census(self, batches: Sequence[Batch]) -> dict[str, Census]:
         wanted = {c.name for c, _ in self._opened().missing() if self._unsure(c)}
-        counted = {name: Census() for name in wanted}
+        clock = WallClock(self.spec.zone)
+        counted = {name: Census(clock) for name in wanted}
         for index, column in enumerate(self._schema):
             if column.name in counted:
                 for batch in batches:
@@ -148,6 +155,13 @@ class BitableTarget:
                 f"{self.spec.sync}: the board has no field {next(iter(wanted))}",
                 hint="create it, or set create_fields: true, or skip the column",
                 code="missing_field",
+            )
+        if len(self._fields) + len(wanted) > MAX_FIELDS:
+            raise Stop(
+                f"{self.spec.sync}: the table would have {len(self._fields) + len(wanted)} fields; "
+                f"Feishu allows {MAX_FIELDS}",
+                hint="skip columns, or select fewer in a query",
+                code="field_limit",
             )
         unmakable = next((n for n, w in wanted.items() if w.type == cells.LINK), None)
         if unmakable is not None:
@@ -167,7 +181,7 @@ class BitableTarget:
         if self._board is None and self._base is not None:
             specs = mapping.table_specs(plan, wanted, self.spec.key)
             table = self._base.create_table(self.spec.table_name or "", specs)
-            self._board = self._base.table(table)
+            self._board = self._table(self._base, table)
             self._fields = {f.name.strip(): f for f in self._board.fields()}
         elif self._board is not None:
             for name, wish in wanted.items():
@@ -175,8 +189,11 @@ class BitableTarget:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def scan(self, *, extra: bool, only: tuple[str, str] | None = None) -> Iterator[Sequence[Record]]:
-        """Page through the records, asking only for mapped fields unless `extra` is wanted."""
+    def scan(self, *, extra: bool, only: tuple[str, str] | None = None) -> Iterator[Iterable[Record]]:
+        """Page through the records, asking only for mapped fields unless `extra` is wanted.
+
+        A page is worked on when it is looped over: by then a reader ahead has already asked for the next one.
+        """
         if self._empty or self._board is None:
             self._empty = False  # a second look, after writing, is a real one
             return
@@ -185,12 +202,12 @@ class BitableTarget:
         for page in self._board.search([*names, *others], filter=_containing(only)):
             yield self._records(page.items, others)
 
-    def _records(self, items: Sequence[Mapping[str, Any]], others: Sequence[str]) -> list[Record]:
+    def _records(self, items: Sequence[Mapping[str, Any]], others: Sequence[str]) -> Iterator[Record]:
         held = [item["fields"] for item in items]
         extra: Iterable[tuple[str, ...]] = repeat(())
         if others:
             extra = [tuple(n for n in others if cellset.get(n) not in (None, "", [], False)) for cellset in held]
-        return list(map(Record, [item["record_id"] for item in items], self._values(held), extra))
+        yield from map(Record, [item["record_id"] for item in items], self._values(held), extra)
 
     def _values(self, held: Sequence[dict[str, Any]]) -> list[tuple[Canonical, ...]]:
         """Canonical values of the mapped fields, record by record."""

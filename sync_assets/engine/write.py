@@ -133,25 +133,26 @@ class Writer:
         rows: Sequence[Pending],
         send: Callable[[Sequence[Pending]], None],
         on_gone: Callable[[Pending], None],
-    ) -> None:
-        """Send a batch; on refusal send its halves, down to the single row that is to blame."""
+    ) -> bool:
+        """Send a batch; on refusal its halves, down to the single row that is to blame. True: all rows were taken."""
         if len(rows) > self._caps[kind]:  # half of a batch that was too large, and so would this be
-            self._halve(kind, rows, send, on_gone)
-            return
+            return self._halve(kind, rows, send, on_gone, guilty=False)
         self.held.ensure()
         try:
             send(rows)
         except BadBatch as refused:
             if isinstance(refused, Gone) and self._drop_gone(kind, rows, send, on_gone):
-                return
+                return False
             if len(rows) > 1:
                 if isinstance(refused, TooLarge):
                     self._caps[kind] = min(self._caps[kind], (len(rows) + 1) // 2)
-                self._halve(kind, rows, send, on_gone)
+                self._halve(kind, rows, send, on_gone, guilty=not isinstance(refused, TooLarge))
             elif isinstance(refused, Gone):
                 on_gone(rows[0])
             else:
                 self._reject(rows[0], refused)
+            return False
+        return True
 
     def _drop_gone(
         self,
@@ -181,10 +182,15 @@ class Writer:
         rows: Sequence[Pending],
         send: Callable[[Sequence[Pending]], None],
         on_gone: Callable[[Pending], None],
-    ) -> None:
-        middle = len(rows) // 2
-        self._send(kind, rows[:middle], send, on_gone)
-        self._send(kind, rows[middle:], send, on_gone)
+        *,
+        guilty: bool,
+    ) -> bool:
+        """Send the halves. Where a bad row is among the rows and not in the first half, the second is halved unsent."""
+        first, rest = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+        fine = self._send(kind, first, send, on_gone)
+        if guilty and fine and len(rest) > 1:
+            return self._halve(kind, rest, send, on_gone, guilty=True)
+        return self._send(kind, rest, send, on_gone) and fine
 
     def _send_create(self, rows: Sequence[Pending]) -> None:
         payload = self.target.payload([p.body for p in rows])

@@ -15,7 +15,10 @@ from sync_assets_tests.fix_boards import Rig
 
 MakeRig = Callable[..., Rig]
 CLONE: dict[str, Any] = {"mode": "clone", "delete_limit": (1.0, 1000)}
-FAST: dict[str, Any] = {"jitter": lambda: 0.0, "rate_factor": 0.0}  # no waiting: the real service is not at the other end
+FAST: dict[str, Any] = {
+    "jitter": lambda: 0.0,
+    "rate_factor": 0.0,
+}  # no waiting: the real service is not at the other end
 
 
 @pytest.mark.parametrize("how", ["cut", "reset"])

@@ -7,6 +7,7 @@ or how definitions are built.
 """
 
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -18,6 +19,7 @@ from sync_assets.components.naming import board_key
 from sync_assets.engine.errors import Retry, SyncError
 from sync_assets.engine.model import Mode, Report
 from sync_assets.project.load import PlacedSync, Project
+from sync_assets.store import redaction
 
 MAX_RETRIES = 3
 LONGEST_WAIT = 300.0  # seconds; a run that waits holds its slot
@@ -65,6 +67,7 @@ def run_sync_in_dagster(
     context: dg.AssetExecutionContext,
 ) -> Events:
     """Do the work of one step and yield its events. Raises what Dagster understands."""
+    redaction.install()  # warnings of libraries go to the run's log, which is kept
     keys, config = _keys_to_do(context, sync), context.op_execution_context.op_config
     try:
         report = execution.run(
@@ -80,6 +83,8 @@ def run_sync_in_dagster(
         raise _retried(context, str(error), error.after, {}) from None
     except SyncError as error:
         raise _ended(context, str(error), {}) from None
+    except Exception as error:  # Dagster would keep its text, which may quote a row or a secret
+        raise _unexpected(context, error) from None
     yield from _tell(context, sync, report)
 
 
@@ -154,12 +159,24 @@ def _retried(
 
 
 def _ended(context: dg.AssetExecutionContext, message: str, failed: dict[str, str]) -> dg.Failure:
-    """End the run, and keep Dagster's run retries (for crashes) away from it."""
-    context.instance.add_run_tags(context.run.run_id, {NO_RUN_RETRY: "false"})
+    """What a person must see to, or what was tried often enough."""
     shown: dict[str, dg.MetadataValue] = {}
     if failed:
         shown = {"failed": metadata.of_failures(failed), "failed_partitions": dg.MetadataValue.int(len(failed))}
+    return _final(context, message, shown)
+
+
+def _final(context: dg.AssetExecutionContext, message: str, shown: dict[str, dg.MetadataValue]) -> dg.Failure:
+    """End the run, and keep Dagster's run retries (for crashes) away from it."""
+    context.instance.add_run_tags(context.run.run_id, {NO_RUN_RETRY: "false"})
     return dg.Failure(message, metadata=shown, allow_retries=False)
+
+
+def _unexpected(context: dg.AssetExecutionContext, error: Exception) -> dg.Failure:
+    """A bug of ours: its type and where it happened are enough to report it."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    message = f"unexpected error: {type(error).__name__} -> this is a bug: please report it with the trace"
+    return _final(context, message, {"trace": dg.MetadataValue.md(f"```\n{frames}```")})
 
 
 def _summary(report: Report) -> str:

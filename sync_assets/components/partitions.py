@@ -71,8 +71,14 @@ def newest_keys(sync: PlacedSync, count: int, now: datetime) -> list[str]:
 
 
 def _last_windows(definition: dg.TimeWindowPartitionsDefinition, count: int, now: datetime) -> list[str]:
-    keys = definition.get_partition_keys(current_time=now)
-    return list(keys[-count:])
+    """Walks back from `now`: asking for all keys takes 0.6 s for nine years of hours."""
+    with dg.partition_loading_context(effective_dt=now):
+        last = first = definition.get_last_partition_window()
+        if last is None or first is None:
+            return []
+        for _ in range(count - 1):
+            first = definition.get_prev_partition_window(first.start) or first
+        return list(definition.get_partition_keys_in_time_window(dg.TimeWindow(first.start, last.end)))
 
 
 def closed_key(sync: PlacedSync, now: datetime) -> tuple[str, datetime] | None:

@@ -256,8 +256,9 @@ def test_windows_of_dagster_are_the_windows_of_the_project(project_of: ProjectOf
     for every in ("hour", "day", "week", "month"):
         for current in ("true", "false"):
             text = DAILY.replace("every: day", f"every: {every}, include_current: {current}")
+            text = text.replace("target: feishu", "target: feishu\n  time_zone: America/New_York")
             sync = project_of(orders=text).syncs["orders_board"]
-            for hours in range(0, 24 * 40, 7):
+            for hours in range(0, 24 * 40, 7 if every == "hour" else 11):
                 now = datetime(2026, 10, 20, tzinfo=UTC) + timedelta(hours=hours)
                 mine = newest_keys(sync, 5, now)
                 assert mine == windows.keys(sync.spec.partitions, sync.time_zone, now)[-5:]

@@ -26,6 +26,9 @@ _PARTITION = "KEY, FIRST..LAST or latest; may be given several times."
 @click.version_option(package_name="sync-assets", message="%(prog)s %(version)s")
 def root() -> None:
     """Keep data in step: SQL databases to Feishu Bitable boards."""
+    from sync_assets.store import redaction
+
+    redaction.install()  # for what libraries log; our own messages hold no secret
 
 
 @root.command(short_help="Try the connections; say what is missing.")
@@ -144,7 +147,9 @@ def _told(error: Exception) -> int:
     if os.environ.get("SYNC_ASSETS_DEBUG"):
         import traceback
 
-        traceback.print_exception(error)
+        from sync_assets.store.redaction import redact
+
+        sys.stderr.write(redact("".join(traceback.format_exception(error))))
     if isinstance(error, SyncError):
         show.error_block(error)
         return exits.of_error(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from sync_assets.databases.base import ConnectionArgs
@@ -12,8 +13,9 @@ from sync_assets.engine.model import Delivery
 from sync_assets.feishu.client import FeishuClient
 from sync_assets.feishu.shared import shared_client
 from sync_assets.project.load import PlacedSync, Project
-from sync_assets.project.spec import ColumnSpec, Feishu, MySQL, Postgres, SQLite
+from sync_assets.project.spec import ColumnSpec, Feishu, MySQL, Postgres, SQLite, is_app_id
 from sync_assets.sources.sql import SqlSource
+from sync_assets.store.address import is_host
 from sync_assets.store.secrets import expand, opener
 from sync_assets.targets.bitable.strategy import FieldWords
 from sync_assets.targets.bitable.target import BitableTarget, BoardSpec
@@ -28,8 +30,8 @@ def open_database(project: Project, name: str) -> DatabaseProtocol:
         raise Stop(f"connection {name} is no database", hint="choose one of type mysql, postgres or sqlite")
     args = ConnectionArgs(
         name,
-        host=expand(spec.host),
-        port=int(expand(str(spec.port))),
+        host=_checked(expand(spec.host), is_host, f"the host of connection {name}", "the name or IP address alone"),
+        port=int(_checked(expand(str(spec.port)), str.isdecimal, f"the port of connection {name}", "a number")),
         database=expand(spec.database),
         user=expand(spec.user),
         open_password=opener(spec.password) if spec.password else None,
@@ -39,6 +41,13 @@ def open_database(project: Project, name: str) -> DatabaseProtocol:
     if isinstance(spec, MySQL) and spec.socket:
         args = replace(args, socket=expand(spec.socket))
     return open_named(spec.type, args)
+
+
+def _checked(text: str, right: Callable[[str], bool], what: str, form: str) -> str:
+    """What a variable holds is named in messages later on, so that it must not be a secret in the wrong place."""
+    if not right(text):
+        raise Stop(f"{what} has a wrong form", hint=f"write {form}")
+    return text
 
 
 def open_source(project: Project, placed: PlacedSync) -> SqlSource:
@@ -60,7 +69,8 @@ def open_feishu(project: Project, name: str) -> FeishuClient:
     spec = project.connection(name)
     if not isinstance(spec, Feishu):
         raise Stop(f"connection {name} is no Feishu app", hint="choose one of type feishu")
-    return shared_client(expand(spec.app_id), opener(spec.app_secret), expand(spec.host))
+    app_id = _checked(expand(spec.app_id), is_app_id, f"the app_id of connection {name}", "cli_...; is it the secret?")
+    return shared_client(app_id, opener(spec.app_secret), expand(spec.host))
 
 
 def open_board(project: Project, placed: PlacedSync, delivery: Delivery) -> BitableTarget:

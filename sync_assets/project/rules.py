@@ -16,7 +16,7 @@ from sync_assets.engine.model import Mode
 from sync_assets.project import windows
 from sync_assets.project.documents import Document, shown
 from sync_assets.project.faults import Loc, Trouble, listed
-from sync_assets.project.spec import Connection, Feishu, FeishuBot, SyncSpec, TimeWindows
+from sync_assets.project.spec import Connection, Feishu, FeishuBot, SyncSpec, TimeWindows, is_platform
 
 if TYPE_CHECKING:
     from sync_assets.sources.query import Dialect
@@ -156,7 +156,7 @@ def _link(sync: SyncSpec, target: Feishu | None) -> Iterator[Trouble]:
     if not link.table_id and not sync.table_name:
         yield Trouble(("bitable",), "the link names no table", "copy it with ?table=tbl..., or add table_name")
     host = _seen_through(target.host) if target else None
-    if host is not None and not _fits(link.host, host):
+    if host is not None and is_platform(host) and not _fits(link.host, host):
         right = f"a link of {_PLATFORMS.get(host, host)}, or another connection; apps do not cross over"
         yield Trouble(("bitable",), f"the link is not of {host}, where the target's app lives", right)
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -28,6 +29,7 @@ from pydantic import (
 from sync_assets.engine.model import Mode
 from sync_assets.project import cron
 from sync_assets.project.faults import RuleFaults, Trouble, nearest
+from sync_assets.store.address import is_host
 
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
 SecretRef = Annotated[
@@ -40,6 +42,28 @@ SecretRef = Annotated[
 Text = Annotated[str, Field(min_length=1, description="plain text, or env:NAME")]
 Port = Annotated[int, Field(ge=1, le=65535)] | Annotated[str, Field(pattern=r"^env:[A-Za-z_][A-Za-z0-9_]*$")]
 
+
+def _host_name(host: str) -> str:
+    if not host.startswith("env:") and not is_host(host):
+        raise ValueError("is no name of a host -> the name or IP address alone; port, user and password have fields"
+                         " of their own")  # fmt: skip
+    return host
+
+
+def is_app_id(text: str) -> bool:
+    return re.fullmatch(r"cli_[A-Za-z0-9_]+", text) is not None
+
+
+def _app_id(text: str) -> str:
+    if not text.startswith("env:") and not is_app_id(text):
+        raise ValueError("is no App ID -> cli_..., from 开发者后台 -> 凭证与基础信息 (Credentials & Basic Info)")
+    return text
+
+
+# What stands here is named in messages: whole addresses, which often hold a password, and swapped secrets are not.
+HostName = Annotated[Text, AfterValidator(_host_name)]
+AppId = Annotated[Text, AfterValidator(_app_id)]
+
 _TLS = ("off", "prefer", "require", "verify")
 # YAML 1.1 reads a bare off as false, so false is taken for it, and editors are told so.
 Tls = Annotated[
@@ -51,6 +75,10 @@ Tls = Annotated[
 
 # Without TLS the app's secret and every row would travel readable, so http is for the emulator on this machine only.
 _ADDRESS = re.compile(r"(https://[^/\s@]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?)/?")
+
+
+def is_platform(host: str) -> bool:
+    return _ADDRESS.fullmatch(host) is not None
 
 
 class Strict(BaseModel):
@@ -66,7 +94,7 @@ class MySQL(Strict):
 
     type: Literal["mysql"]
     name: Slug
-    host: Text = "127.0.0.1"
+    host: HostName = "127.0.0.1"
     port: Port = 3306
     database: Text
     user: Text
@@ -79,7 +107,7 @@ class MySQL(Strict):
 class Postgres(Strict):
     type: Literal["postgres"]
     name: Slug
-    host: Text = "127.0.0.1"
+    host: HostName = "127.0.0.1"
     port: Port = 5432
     database: Text
     user: Text
@@ -99,14 +127,14 @@ class Feishu(Strict):
 
     type: Literal["feishu"]
     name: Slug
-    app_id: Text
+    app_id: AppId
     app_secret: SecretRef
     host: Text = "https://open.feishu.cn"
 
     @field_validator("host")
     @classmethod
     def _host(cls, host: str) -> str:
-        if not host.startswith("env:") and not _ADDRESS.fullmatch(host):
+        if not host.startswith("env:") and not is_platform(host):
             raise ValueError(
                 "is not an address of the open platform -> https://open.feishu.cn or https://open.larksuite.com"
                 " (http only for this machine)"

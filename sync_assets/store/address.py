@@ -18,6 +18,7 @@ what is stored in the databases.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -89,6 +90,19 @@ def _embedded(database: str) -> Address:
     return embedded.ensure_running(database)
 
 
+def is_host(text: str) -> bool:
+    """A host's name, an IP address or the folder of a socket; not an address with a user, a port or a path in it."""
+    if text.startswith("/"):
+        return True
+    if re.search(r"[\s@/?#\\{}]", text) or text.count(":") == 1:
+        return False
+    try:
+        text.encode("idna")  # as the drivers do; a label has 63 characters at most
+    except UnicodeError:
+        return False
+    return True
+
+
 def _from_environment(environ: Mapping[str, str], prefixes: tuple[str, ...], database: str) -> Address:
     def value(name: str, default: str = "") -> str:
         return next((environ[p + name] for p in prefixes if environ.get(p + name)), default)
@@ -96,6 +110,9 @@ def _from_environment(environ: Mapping[str, str], prefixes: tuple[str, ...], dat
     port, user, password = value("PORT", "5432"), value("USER"), value("PASSWORD")
     if not port.isdigit():
         raise Stop(f"{prefixes[0]}PORT is not a number", hint="set it to the port of PostgreSQL, 5432 as a rule")
+    if not is_host(value("HOST")):
+        hint = "write the name or IP address alone; user, password and port have variables of their own"
+        raise Stop(f"{prefixes[0]}HOST is no name of a host", hint=hint)
     if not user:
         raise Stop(f"{prefixes[-1]}HOST is set, but {prefixes[-1]}USER is not", hint=f"set {prefixes[-1]}USER")
     return Address(

@@ -78,7 +78,10 @@ class RedactingFilter(logging.Filter):
 
 
 def install(logger: logging.Logger | None = None) -> None:
-    """Put the filter on every handler of `logger` (default: the root logger), once."""
-    for handler in (logger or logging.getLogger()).handlers:
+    """Put the filter on every handler of `logger`, once. Default: the root logger, and what speaks when it has none."""
+    handlers = list((logger or logging.getLogger()).handlers)
+    if logger is None and logging.lastResort is not None:
+        handlers.append(logging.lastResort)
+    for handler in handlers:
         if not any(isinstance(f, RedactingFilter) for f in handler.filters):
             handler.addFilter(RedactingFilter())

@@ -197,7 +197,7 @@ def mariadb_server(*, folder: Path | None = None, options: Sequence[str] = ()) -
     with _home(folder, ("mysql", "nobody")) as (home, account):
         server = Server("mysql", home, lambda port: _mariadb(daemon, home, port, options), account, 0)
         if not (home / "data").exists():
-            _run([installer, "--no-defaults", f"--datadir={home / 'data'}", "--skip-test-db",
+            _run([installer, "--no-defaults", f"--datadir={home / 'data'}", f"--tmpdir={home}", "--skip-test-db",
                   "--auth-root-authentication-method=normal"], home, account, home / "init.log")  # fmt: skip
         (home / "init.sql").write_text(
             "alter user root@localhost identified by 'unused' account lock;\n"

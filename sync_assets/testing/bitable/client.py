@@ -90,9 +90,9 @@ class Emulator:
         """Change settings from now on."""
         self._do("configure", config=config)
 
-    def make_app(self, scopes: Sequence[str] | None = None) -> tuple[str, str]:
-        """One more app: its id and secret."""
-        told = self._do("make_app", scopes=scopes)
+    def make_app(self, scopes: Sequence[str] | None = None, secret: str = "") -> tuple[str, str]:
+        """One more app: its id and secret (a random one unless given)."""
+        told = self._do("make_app", scopes=scopes, secret=secret)
         return told["app_id"], told["app_secret"]
 
     def expire_tokens(self) -> None:

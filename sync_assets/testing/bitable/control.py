@@ -54,7 +54,9 @@ def configure(stage: Stage, args: Args) -> Any:
 
 
 def make_app(stage: Stage, args: Args) -> Any:
-    app = App(new_id("cli_"), new_id("secret"), tuple(args.get("scopes") or stage.world.config.scopes))
+    app = App(
+        new_id("cli_"), args.get("secret") or new_id("secret"), tuple(args.get("scopes") or stage.world.config.scopes)
+    )
     stage.world.apps[app.id] = app
     return {"app_id": app.id, "app_secret": app.secret}
 

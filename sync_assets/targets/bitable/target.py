@@ -51,6 +51,7 @@ class BitableTarget:
     _board: Board | None = None
     _plan: mapping.Plan | None = None
     _schema: Schema = ()
+    _persons: str = "open_id"
     _fields: dict[str, Field] = field(default_factory=dict)
     _codecs: tuple[FieldCodec, ...] = ()
     _mapped: tuple[Mapped, ...] = ()
@@ -87,6 +88,7 @@ class BitableTarget:
     def open(self, schema: Schema) -> bool:
         """Find the table, list its fields and lay the columns out over them."""
         self._schema = schema
+        self._persons = mapping.person_ids(self.spec.sync, self.spec.words)
         self._base, self._board = self._find()
         self._empty = self._board is None
         found = self._board.fields() if self._board else []
@@ -110,7 +112,7 @@ class BitableTarget:
 
     def _table(self, base: Base, table_id: str) -> Board:
         board = base.table(table_id)
-        board.person_ids = mapping.person_ids(self.spec.sync, self.spec.words)
+        board.person_ids = self._persons
         return board
 
     def _unsure(self, column: Column) -> bool:

@@ -124,9 +124,7 @@ def test_base_and_auto_go_less_far(values: list[Any], base: int, auto: int) -> N
         (ColumnType.UUID, {}, [], cells.TEXT),
     ],
 )
-def test_metadata_comes_first(
-    kind: ColumnType, more: dict[str, Any], values: list[Any], expected: int
-) -> None:
+def test_metadata_comes_first(kind: ColumnType, more: dict[str, Any], values: list[Any], expected: int) -> None:
     assert field(values, "base", kind, **more).type == expected
 
 

@@ -60,8 +60,8 @@ def test_columns_that_do_not_exist_and_two_for_one_field() -> None:
 
 @pytest.mark.parametrize(
     ("word", "found", "stops"),
-    [("number", 1, True), ("text", 2, True), ("text", 1, False), ("email", 1, False), ("link", 18, False), ("link", 21, False),
-     ("link", 1, True), ("currency", 2, False), ("date", 5, False)],
+    [("number", 1, True), ("text", 2, True), ("text", 1, False), ("email", 1, False), ("link", 18, False),
+     ("link", 21, False), ("link", 1, True), ("currency", 2, False), ("date", 5, False)],
 )  # fmt: skip
 def test_a_type_that_the_user_named_and_the_board_does_not_have_stops_the_run(
     word: str, found: int, stops: bool

@@ -47,7 +47,6 @@ class Census:
     emails: int = 0
     listed: int = 0  # texts that list several words
     booleans: int = 0
-    arrays: int = 0
     longest: int = 0
     scale: int = 0
     distinct: set[str] = field(default_factory=set)
@@ -56,7 +55,7 @@ class Census:
     big: bool = False  # a number that a double does not keep
     ragged: bool = False  # 1.10 beside 1.5: versions, not amounts
     blanks: bool = False  # a text with blanks around it
-    unlike_sets: bool = False  # a list with an empty or repeated word: a multi select would drop it
+    unlike_sets: bool = False  # a list with an empty, blank-edged or repeated word: a multi select changes it
     _scales: set[int] = field(default_factory=set)
     _padded: bool = False  # a fraction that ends in 0
 
@@ -77,8 +76,9 @@ class Census:
         elif isinstance(value, str):
             self._text(value)
         elif isinstance(value, list | tuple):
-            self.arrays += 1
-            self._list([str(v) for v in value])
+            words = [str(v) for v in value]
+            self.unlike_sets = self.unlike_sets or any(w != w.strip() for w in words)
+            self._list(words)
 
     def _number(self, value: int | float | Decimal) -> None:
         self.numbers += 1

@@ -147,7 +147,7 @@ def _options(column: Column, census: Census | None) -> Wish:
     if single:
         return select(cells.SINGLE, sorted(census.distinct)) if not census.blanks else TEXT
     if census.unlike_sets or len(census.parts) > MAX_OPTIONS:
-        return Wish(cells.TEXT, "Text", None, "a multi select would drop repeated or empty words")
+        return Wish(cells.TEXT, "Text", None, "a multi select would change these lists")
     return select(cells.MULTI, sorted(census.parts))
 
 

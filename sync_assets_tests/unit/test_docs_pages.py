@@ -1,0 +1,87 @@
+"""Pages hold together: links lead somewhere, both READMEs say the same, generated pages are current."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import unquote
+
+import pytest
+
+from sync_assets_tests.fix_docs import ROOT, Page, readme, readme_zh
+
+
+def test_links_lead_somewhere(page):
+    for target in page.links():
+        file, _, anchor = target.partition("#")
+        goal = (page.path.parent / unquote(file)).resolve() if file else page.path
+        assert goal.exists(), f"{page}: {target}"
+        if anchor:
+            assert anchor in Page(goal).anchors(), f"{page}: {target}"
+
+
+def _shape(target: str) -> str:
+    """A link without the words of its anchor, which are in the page's language."""
+    return target.partition("#")[0] or "#"
+
+
+def test_both_readmes_have_the_same_shape():
+    english, chinese = readme(), readme_zh()
+    assert [level for level, _ in english.headings()] == [level for level, _ in chinese.headings()]
+    assert english.languages() == chinese.languages()
+    twin = {"README.zh-CN.md", "README.md"}
+    ours, theirs = ([_shape(t) for t in p.links() if t not in twin] for p in (english, chinese))
+    assert sorted(ours) == sorted(theirs)
+
+
+def test_both_readmes_carry_the_same_code():
+    assert readme().blocks("sh", "yaml", "ini") == readme_zh().blocks("sh", "yaml", "ini")
+
+
+def _rows(page: Page) -> list[list[str]]:
+    """The code words of every table row."""
+    lines = [line for line in page.prose.splitlines() if line.startswith("|")]
+    return [sorted(re.findall(r"`([^`]+)`|(?<![\w/])(\d[\d,]*)(?![\w/])", line)) for line in lines]
+
+
+def test_both_readmes_have_the_same_tables():
+    for ours, theirs in zip(_rows(readme()), _rows(readme_zh()), strict=True):
+        assert [c for c, _ in ours if c] == [c for c, _ in theirs if c]
+
+
+def _generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "reference" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_generated_reference_is_current():
+    assert _generator().stale() == [], "python docs/reference/generate.py --write"
+
+
+def test_a_page_that_is_behind_the_code_is_noticed(tmp_path, monkeypatch):
+    generator = _generator()
+    monkeypatch.setattr(generator, "HERE", tmp_path)
+    assert generator.main(["--write"]) == 0
+    page: Path = tmp_path / "yaml.md"
+    page.write_text(page.read_text("utf-8").replace("`batch_rows`", "`batch_size`"), encoding="utf-8")
+    assert (generator.stale(), generator.main([])) == (["yaml.md"], 1)
+
+
+def test_every_field_of_the_vocabulary_has_a_row():
+    from sync_assets.project import spec
+
+    text = (ROOT / "docs" / "reference" / "yaml.md").read_text("utf-8")
+    models = [m for m in vars(spec).values() if isinstance(m, type) and issubclass(m, spec.Strict)]
+    missing = [f"{m.__name__}.{n}" for m in models for n in m.model_fields if f"| `{n}` |" not in text]
+    assert missing == []
+
+
+@pytest.mark.parametrize("word", ["TODO", "FIXME", "XXX"])
+def test_no_page_is_left_unfinished(page, word):
+    assert word not in page.text

@@ -165,6 +165,12 @@ class Run:
     def _source_rows(self, shape: Shape) -> SourceRows:
         key = (self.job.append_column,) if self.job.mode is Mode.APPEND else self.job.key
         positions = [p for p in map(shape.position, key) if p is not None]
+        if len(positions) < len(key):
+            raise Stop(
+                f"{self.job.sync}: a key column is not on the target: {', '.join(key)}",
+                hint="give it a type under columns (bytes are left out without one), or choose another key",
+                code="unmapped_key",
+            )
         return SourceRows(
             key_of=ByColumns(positions) if positions else ByContent(),
             canonise=[m.canonise for m in shape.mapped],

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sync_assets.engine.control import JournalEntry
+from sync_assets.testing.bitable.faults import Kind
 from sync_assets.testing.rig import Hands
 from sync_assets.testing.wiretap import Wiretap
 from sync_assets_tests.fix_boards import Rig
@@ -22,7 +23,7 @@ FAST: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("how", ["cut", "reset"])
-def test_every_second_answer_lost_after_the_write(make_any_rig: MakeRig, how: str) -> None:
+def test_every_second_answer_lost_after_the_write(make_any_rig: MakeRig, how: Kind) -> None:
     """150 batches of creates, updates and deletes; more than 100 were applied and not answered."""
     rig = make_any_rig(batch_rows=10)
     rig.insert(1, 1000)
@@ -70,7 +71,7 @@ def test_a_create_that_arrives_after_the_crash(make_rig: MakeRig, journal: bool)
     wait_for(lambda: sum(rig.emulator.struck()))
     child.kill()
     child.communicate(timeout=10)
-    rig.run(hands=Hands(store=rig.store if journal else Forgetful(rig.store)))  # type: ignore[arg-type]
+    rig.run(hands=Hands(store=rig.store if journal else Forgetful(rig.store)))
     calls = rig.emulator.count("batch_create")
     wait_for(lambda: rig.emulator.count("batch_create") > calls or calls >= 4)  # the late one arrives
     verdict = rig.verdict()

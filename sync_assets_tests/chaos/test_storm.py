@@ -1,4 +1,4 @@
-"""A service that is mostly ill: refusals, broken answers, resets; and one that never gets well. On a clock of our own."""
+"""A service that is mostly ill: refusals, broken answers, resets; and one that never gets well. On our own clock."""
 
 from __future__ import annotations
 

@@ -184,6 +184,11 @@ class Deployment:
         runs = [r for r in self.instance.get_runs() if key in (r.asset_selection or ())]
         return runs[::-1]
 
+    def errors_of_daemon(self) -> list[str]:
+        """Lines of the daemon's log that tell of a tick or a daemon that failed."""
+        log = (self.home / "dagster._daemon.log").read_text(encoding="utf-8", errors="replace")
+        return [line for line in log.splitlines() if "caught an error" in line]
+
     def partitions(self, name: str) -> set[str]:
         return self.instance.get_materialized_partitions(dg.AssetKey(["feishu", name]))
 

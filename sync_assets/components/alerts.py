@@ -55,11 +55,10 @@ def _on_failure(
         minimum_interval_seconds=5,
         description="Tells the group of a file that a sync of it failed: once, until it works again.",
     )
-    def alerts_on_failure(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
-        if will_retry(context.instance, context.dagster_run, time.sleep):
-            return dg.SkipReason("Dagster will try this run again")
-        settle(project, watched, execution, context.instance, context.dagster_run.run_id)
-        return None
+    def alerts_on_failure(context: dg.RunFailureSensorContext) -> None:
+        # no SkipReason: beside the reaction to another run of the same tick it fails the tick, again and again
+        if not will_retry(context.instance, context.dagster_run, time.sleep):
+            settle(project, watched, execution, context.instance, context.dagster_run.run_id)
 
     return alerts_on_failure
 

@@ -179,3 +179,8 @@ def test_an_alert_reaches_the_group_once_and_so_does_the_recovery(real: Deployme
     assert "/runs/" in first
     assert second.splitlines()[0] == "alerted: works again"
     assert "failed runs: " in second
+
+
+def test_no_tick_failed_in_all_this(real: Deployment) -> None:
+    """The last test: it judges the daemon by what the others made it do."""
+    assert real.errors_of_daemon() == []

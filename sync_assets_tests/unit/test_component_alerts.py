@@ -163,3 +163,25 @@ def test_without_alerts_there_are_no_alert_sensors(project_of: ProjectOf, script
     quiet = project_of(shop=SHOP.replace("  alerts: ops\n", ""))
     names = {s.name for s in whole_definitions(quiet, script.execution).get_repository_def().sensor_defs}
     assert names == set()
+
+
+def test_a_tick_takes_a_run_that_will_be_tried_again_beside_one_that_will_not(
+    project_of: ProjectOf, script: Script
+) -> None:
+    """Dagster fails a tick, for ever, in which one run is skipped with a reason and another reacted to."""
+    definitions = whole_definitions(project_of(shop=SHOP), script.execution)
+    repository = definitions.get_repository_def()
+    sensor, job = repository.get_sensor_def("alerts_on_failure"), repository.get_job("__ASSET_JOB")
+
+    def tick(cursor: str | None) -> str | None:
+        with dg.build_sensor_context(stored, cursor=cursor, repository_def=repository) as context:
+            return sensor.evaluate_tick(context).cursor
+
+    with dg.instance_for_test() as stored:
+        cursor = tick(None)
+        for tags in ({alerts.WILL_RETRY: "true"}, {alerts.WILL_RETRY: "false"}):
+            only = job.get_subset(asset_selection={CUSTOMERS})
+            run = stored.create_run_for_job(only, asset_selection=frozenset({CUSTOMERS}), tags=tags)
+            stored.report_run_failed(run)
+        assert tick(cursor) != cursor
+    assert len(script.notices) == 1

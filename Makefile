@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup servers demo test check chaos docs clean
+.PHONY: help setup servers demo test check docs clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -43,6 +43,9 @@ test: setup ## everything, on real servers
 	@REQUIRED=1 sh deploy/install-servers.sh
 	@echo "== all tests, on private servers that they start themselves"
 	@$(BIN)/python -m pytest -q -n auto --dist loadscope $(ARGS)
+
+docs: setup ## write the generated pages of docs/reference anew
+	@$(BIN)/python docs/reference/generate.py --write
 
 clean: ## remove the environment and what the demo left
 	@test ! -x $(BIN)/sync-assets || $(BIN)/sync-assets down || true

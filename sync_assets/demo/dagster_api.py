@@ -127,12 +127,19 @@ class Dagster:
 
 
 @contextmanager
-def dagster_dev(root: Path, port: int, environment: Mapping[str, str], log: Path) -> Iterator[Dagster]:
-    """Web server, daemon and code server in a process group of their own, ended together."""
-    command = [str(Path(sys.executable).parent / "dagster"), "dev", "--port", str(port), "--host", "127.0.0.1"]
+def dagster_dev(root: Path, home: Path, port: int, environment: Mapping[str, str]) -> Iterator[Dagster]:
+    """Web server, daemon and code server in a process group of their own, ended together.
+
+    They work in `home`, not in the project's folder: Dagster lets a .env file of its folder win over the environment.
+    """
+    log = home / "dagster.log"
+    command = [
+        str(Path(sys.executable).parent / "dagster"), "dev", "--workspace", str(root / "workspace.yaml"),
+        "--host", "127.0.0.1", "--port", str(port),
+    ]  # fmt: skip
     with log.open("ab") as out:
         process = subprocess.Popen(
-            command, cwd=root, env={**environment, "PYTHONWARNINGS": "ignore"}, stdout=out, stderr=out,
+            command, cwd=home, env={**environment, "PYTHONWARNINGS": "ignore"}, stdout=out, stderr=out,
             stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     dagster = Dagster(f"http://127.0.0.1:{port}")

@@ -104,7 +104,7 @@ def set_stage(say: Say) -> Iterator[Stage]:
         say("starting Dagster: web server, daemon, code server (about 20 s)")
         port = _port()
         environment = deployment.process_environment(files, SYNC_ASSETS_UI_URL=f"http://127.0.0.1:{port}")
-        dagster = stack.enter_context(dagster_dev(root, port, environment, home / "dagster.log"))
+        dagster = stack.enter_context(dagster_dev(root, home, port, environment))
         say(f"Dagster UI    {dagster.url}")
         say(f"board 订单    {files.orders_link}")
         say(f"board 客户    {files.customers_link}")
@@ -183,7 +183,8 @@ def _break_and_mend(stage: Stage, key: str) -> None:
 
 def _expect(status: str, wanted: str) -> None:
     if status != wanted:
-        raise Stop(f"a run ended as {status} instead of {wanted}", hint="see .sync_assets/demo/dagster.log")
+        log = sync_assets_home() / "demo" / "dagster.log"
+        raise Stop(f"a run ended as {status} instead of {wanted}", hint=f"see {log}")
 
 
 def _expect_alert(stage: Stage, count: int, seconds: float = 60) -> None:

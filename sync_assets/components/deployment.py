@@ -65,7 +65,7 @@ def file_definitions(
     """What one TableSync of one file stands for: its boards, its schedules, its sensor."""
     syncs = [project.syncs[name] for name in names]
     cut = partitions_by_key(found)
-    sensor = change_sensor(project, syncs, execution)
+    sensor = change_sensor(project, syncs, execution, cut)
     return dg.Definitions(
         assets=[board_asset(project, sync, execution, cut) for sync in syncs],
         schedules=schedules(project, syncs),

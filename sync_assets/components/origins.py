@@ -76,7 +76,7 @@ def origin_asset(project: Project, origin: Origin, execution: Execution) -> dg.A
             yield whole(origin, found)
             return
         for key, seen in found.items():
-            context.log_event(_piece(origin, key, seen))
+            context.log_event(observation(origin.key, key, seen))
 
     make = dg.multi_observable_source_asset(
         specs=[spec], name=f"observe__{naming.op_name(origin.key)}", partitions_def=origin.partitions
@@ -98,10 +98,11 @@ def look(project: Project, origin: Origin, execution: Execution) -> Mapping[str,
     return execution.observe(project, sync.spec.name, newest_keys(sync, WINDOWS, datetime.now(UTC)))
 
 
-def _piece(origin: Origin, key: str, seen: Observation) -> dg.AssetObservation:
+def observation(asset: dg.AssetKey, key: str, seen: Observation) -> dg.AssetObservation:
+    """What was seen of one partition of a source ("" without partitions), with its data version."""
     return dg.AssetObservation(
-        origin.key,
-        partition=key,
+        asset,
+        partition=key or None,
         metadata=metadata.of_observation(seen),
         tags={"dagster/data_version": seen.data_version},
     )

@@ -11,17 +11,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from types import MappingProxyType
 
 import dagster as dg
 
 from sync_assets.components import naming
 from sync_assets.components.execution import Execution
-from sync_assets.components.partitions import contiguous, newest_keys, run_request, single_run
+from sync_assets.components.origins import observation
+from sync_assets.components.partitions import contiguous, newest_keys, partitions_of, run_request, single_run
 from sync_assets.engine.errors import SyncError
 from sync_assets.engine.model import Observation
 from sync_assets.project.load import PlacedSync, Project
 
 TICK_SECONDS = 20.0  # Dagster gives a tick 60
+
+Note = Callable[[str, Observation], None]
 
 
 @dataclass(slots=True)
@@ -41,15 +45,20 @@ class Cursor:
         return json.dumps({"seen": self.seen, "looked_at": self.looked_at, "turns": self.turns}, separators=(",", ":"))
 
 
-def change_sensor(project: Project, syncs: Sequence[PlacedSync], execution: Execution) -> dg.SensorDefinition | None:
-    """The sensor of one file, or None when none of its syncs wants one."""
+def change_sensor(
+    project: Project,
+    syncs: Sequence[PlacedSync],
+    execution: Execution,
+    cut: Mapping[dg.AssetKey, dg.PartitionsDefinition | None] = MappingProxyType({}),
+) -> dg.SensorDefinition | None:
+    """The sensor of one file, or None when none of its syncs wants one. `cut`: how the sources are partitioned."""
     watched = [sync for sync in syncs if sync.spec.sensor is not None]
     if not watched:
         return None
     assets = [naming.board_key(sync) for sync in watched]
     return dg.SensorDefinition(
         name=f"{naming.group(watched[0])}_changes",
-        evaluation_fn=_tick(project, watched, execution),
+        evaluation_fn=_tick(project, watched, execution, cut),
         asset_selection=dg.AssetSelection.assets(*assets),
         minimum_interval_seconds=min(_every(sync) for sync in watched),
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -63,28 +72,50 @@ def _every(sync: PlacedSync) -> int:
 
 
 def _tick(
-    project: Project, syncs: Sequence[PlacedSync], execution: Execution
+    project: Project,
+    syncs: Sequence[PlacedSync],
+    execution: Execution,
+    cut: Mapping[dg.AssetKey, dg.PartitionsDefinition | None],
 ) -> Callable[[dg.SensorEvaluationContext], dg.SensorResult]:
     def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         cursor, found, troubles = Cursor.read(context.cursor), [], []
+        observed: list[dg.AssetObservation] = []
         started = time.monotonic()
         for sync in _due(syncs, cursor, time.time()):
             if time.monotonic() - started > TICK_SECONDS:
                 break
             cursor.looked_at[sync.spec.name] = time.time()
             try:
-                found += list(changes(project, sync, execution, cursor, datetime.now(UTC)))
+                found += list(
+                    changes(project, sync, execution, cursor, datetime.now(UTC), _noting(sync, cut, observed))
+                )
             except SyncError as error:
                 troubles.append(f"{sync.spec.name}: {error}")
                 context.log.warning(troubles[-1])
-        return _result(found, cursor, troubles)
+        return _result(found, cursor, troubles, observed)
 
     return tick
 
 
-def _result(found: Sequence[dg.RunRequest], cursor: Cursor, troubles: Sequence[str]) -> dg.SensorResult:
+def _noting(
+    sync: PlacedSync,
+    cut: Mapping[dg.AssetKey, dg.PartitionsDefinition | None],
+    observed: list[dg.AssetObservation],
+) -> Note:
+    """What was seen of a source is shown on its asset, where the look was at all of it and cut alike."""
+    keys = naming.source_keys(sync)
+    if len(keys) != 1 or (sync.spec.sensor and sync.spec.sensor.query) or cut.get(keys[0]) != partitions_of(sync):
+        return lambda key, seen: None
+    return lambda key, seen: observed.append(observation(keys[0], key, seen))
+
+
+def _result(
+    found: Sequence[dg.RunRequest], cursor: Cursor, troubles: Sequence[str], observed: Sequence[dg.AssetObservation]
+) -> dg.SensorResult:
     skip = None if found else ("; ".join(troubles) or "nothing changed")
-    return dg.SensorResult(run_requests=list(found), cursor=cursor.write(), skip_reason=skip)
+    return dg.SensorResult(
+        run_requests=list(found), cursor=cursor.write(), skip_reason=skip, asset_events=list(observed)
+    )
 
 
 def _due(syncs: Iterable[PlacedSync], cursor: Cursor, now: float) -> list[PlacedSync]:
@@ -95,9 +126,17 @@ def _due(syncs: Iterable[PlacedSync], cursor: Cursor, now: float) -> list[Placed
 
 
 def changes(
-    project: Project, sync: PlacedSync, execution: Execution, cursor: Cursor, now: datetime
+    project: Project,
+    sync: PlacedSync,
+    execution: Execution,
+    cursor: Cursor,
+    now: datetime,
+    note: Note = lambda key, seen: None,
 ) -> Iterator[dg.RunRequest]:
-    """Look at `sync`, note in `cursor` what was seen, and yield the runs that its changed partitions want."""
+    """Look at `sync`, note in `cursor` what was seen, and yield the runs that its changed partitions want.
+
+    `note` is told each changed partition and what was seen of it.
+    """
     windows = sync.spec.sensor.windows if sync.spec.sensor else 1
     order = None if sync.spec.partitions is None else newest_keys(sync, windows, now)
     if order == []:
@@ -105,6 +144,8 @@ def changes(
     seen = execution.observe(project, sync.spec.name, order)
     changed = changed_keys(cursor.seen.get(sync.spec.name, {}), seen)
     cursor.seen[sync.spec.name] = {key: one.data_version for key, one in seen.items()}
+    for key in changed:
+        note(key, seen[key])
     if order is not None and changed == [""]:  # a query of the user's speaks for all windows
         changed = order
     for keys in _runs(sync, changed, order):

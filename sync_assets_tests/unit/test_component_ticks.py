@@ -237,6 +237,19 @@ def test_a_query_of_the_users_speaks_for_all_windows(project_of: ProjectOf, scri
         assert found == [(["daily"], None, "2026-10-04", "2026-10-05")] * asked
 
 
+def test_what_a_sensor_sees_is_shown_on_the_source(
+    project_of: ProjectOf, script: Script, instance: dg.DagsterInstance
+) -> None:
+    text = SHOP.replace("name: customers, ", "name: customers, watermark: u, sensor: {every: 30}, ")
+    defs = whole_definitions(project_of(shop=text), script.execution)
+    script.seen = {"": Observation(240, "2026-10-05T11:00:00")}
+    with dg.build_sensor_context(instance, definitions=defs) as context:
+        result = defs.get_repository_def().get_sensor_def("shop_changes").evaluate_tick(context)
+    (event,) = [e for e in result.asset_events if e.asset_key.path[-1] == "customers"]
+    assert event.tags["dagster/data_version"] == "240:2026-10-05T11:00:00"
+    assert event.metadata["dagster/row_count"].value == 240
+
+
 def test_contiguous_follows_the_order() -> None:
     assert contiguous(["b", "d", "c", "a"], list("abxcde")) == [["a", "b"], ["c", "d"]]
     assert contiguous([], list("abc")) == []

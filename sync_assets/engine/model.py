@@ -103,8 +103,13 @@ class Source(Protocol):
 
     def describe(self) -> Schema: ...
 
-    def read(self, partition: Partition | None = None, since: object | None = None) -> Iterator[Batch]:
-        """Yield the rows of `partition` (all without one), or those with watermark >= `since`."""
+    def read(
+        self, partition: Partition | None = None, since: object | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[Batch]:
+        """Yield the rows of `partition` (all without one), or those with watermark >= `since`.
+
+        With `columns`, only those, in the order of `describe`: what nobody uses costs neither time nor memory.
+        """
         ...
 
     def observe(self, partition: Partition | None = None) -> Observation: ...

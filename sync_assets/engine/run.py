@@ -60,6 +60,7 @@ class Run:
     lease_seconds: float = SECONDS
     dry: bool = False
     schema: Schema = ()
+    columns: Sequence[str] = ()  # those of the schema that are read
     state: SyncState = field(default_factory=SyncState)
     known: Sequence[Rejected] = ()
     entries: Sequence[JournalEntry] = ()
@@ -125,7 +126,9 @@ class Run:
 
     def _compare(self, held: HeldLease | None) -> tuple[SourceRows, Shape, Plan]:
         ensure = held.ensure if held else _nothing
-        if self.target.open(self.schema):
+        undecided = self.target.open(self.schema)
+        self.columns = self._used()
+        if undecided:
             buffered = self._buffer(ensure)
             shape = self._shape([b for batches in buffered.values() for b in batches])
             pages = self._pages()
@@ -174,11 +177,25 @@ class Run:
         return SourceRows(
             key_of=ByColumns(positions) if positions else ByContent(),
             canonise=[m.canonise for m in shape.mapped],
-            pick=[m.index for m in shape.mapped],
+            pick=[self._position(m.column.name) for m in shape.mapped],
             duplicates=self.job.source_duplicates,
             known_rejects={r.key: r.digest for r in self.known},
             columnwise=[m.canonise_column for m in shape.mapped],
         )
+
+    def _used(self) -> list[str]:
+        """The columns that anybody asks for, in the order of the source."""
+        job = self.job
+        used = {*self.target.columns, *job.key, job.watermark, job.partition_column}
+        return [c.name for c in self.schema if c.name in used and c.name != self._appended]
+
+    @property
+    def _appended(self) -> str | None:
+        return self.job.append_column if self.job.mode is Mode.APPEND else None
+
+    def _position(self, column: str) -> int:
+        """Where a column stands in the rows that are read; the mark of an append comes last."""
+        return len(self.columns) if column == self._appended else self.columns.index(column)
 
     def _plan(self, rows: SourceRows, shape: Shape) -> Plan:
         rows.key_of.restart()
@@ -201,7 +218,10 @@ class Run:
     def _read(self, part: Partition | None, ensure: Callable[[], None]) -> Iterator[Batch]:
         read = 0
         self.since = self._since(part)
-        batches = Ahead(self.source.read(part, self.since), depth=1)  # the server fills the next one meanwhile
+        narrowed = self.columns if len(self.columns) < len(self.schema) - (self._appended is not None) else None
+        batches = Ahead(
+            self.source.read(part, self.since, narrowed), depth=1
+        )  # the server fills the next one meanwhile
         self._stack.callback(batches.close)
         for batch in batches:
             ensure()

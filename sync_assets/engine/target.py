@@ -89,6 +89,11 @@ class Target(Protocol):
         """Look at what exists. True when values of the source are needed to decide the shape."""
         ...
 
+    @property
+    def columns(self) -> Sequence[str]:
+        """Names of the source columns that are used, once the target is open."""
+        ...
+
     def shape(self, batches: Sequence[Batch], *, dry: bool) -> Shape:
         """Decide the shape (from `batches` where asked for) and create what is missing, unless `dry`."""
         ...

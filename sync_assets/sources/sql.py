@@ -66,13 +66,19 @@ class SqlSource:
                     self._column(name)
         return self._schema
 
-    def read(self, partition: Partition | None = None, since: object | None = None) -> Iterator[Batch]:
-        """Rows of `partition` (all without one) with watermark >= `since`, in one snapshot."""
-        select = self._rows(partition)
+    def read(
+        self, partition: Partition | None = None, since: object | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[Batch]:
+        """Rows of `partition` (all without one) with watermark >= `since`, in one snapshot.
+
+        Only `columns`, if given: the database is not asked for the others.
+        """
+        schema = tuple(c for c in self.describe() if columns is None or c.name in columns)
+        select = self._rows(partition, columns=schema)
         if since is not None:
             select = self._since(select, since)
         yield from self.database.stream(
-            select.text, select.params, self.batch_rows, self.time_zone, schema=self.describe()
+            select.text, select.params, self.batch_rows, self.time_zone, schema=schema
         )
 
     def observe(self, partition: Partition | None = None, *, count: bool = True) -> Observation:
@@ -139,13 +145,19 @@ class SqlSource:
     def _mark(self, name: str) -> str:
         return f":{name}" if self.database.dialect == "sqlite" else f"%({name})s"
 
-    def _rows(self, partition: Partition | None, suffix: str = "") -> _Select:
+    def _rows(self, partition: Partition | None, suffix: str = "", columns: Schema | None = None) -> _Select:
         if self.query is not None:
-            return self._query_rows(self.query, partition, suffix)
+            select = self._query_rows(self.query, partition, suffix)
+            if columns is None or len(columns) == len(self.describe()):
+                return select
+            return _Select(f"select {self._listed(columns)} from (\n{select.text}\n) as q", select.params)
         assert self.table is not None  # noqa: S101 (the constructor saw to it)
-        columns = ", ".join(self._quoted(c.name) for c in self.describe())
-        select = _Select(f"select {columns} from {'.'.join(self._quoted(p) for p in name_parts(self.table))}")
+        names = self._listed(columns or self.describe())
+        select = _Select(f"select {names} from {'.'.join(self._quoted(p) for p in name_parts(self.table))}")
         return select if partition is None else self._restricted(select, partition, suffix)
+
+    def _listed(self, columns: Schema) -> str:
+        return ", ".join(self._quoted(c.name) for c in columns)
 
     def _query_rows(self, query: Query, partition: Partition | None, suffix: str) -> _Select:
         text, names = query.bind(rename=lambda name: name + suffix)

@@ -57,6 +57,10 @@ class MemoryBoard:
         self._schema = schema
         return False
 
+    @property
+    def columns(self) -> Sequence[str]:
+        return [c.name for c in self._schema]
+
     def shape(self, batches: Sequence[Batch], *, dry: bool) -> Shape:
         mapped = tuple(
             Mapped(c, i, c.name, canonise) for i, c in enumerate(self._schema) if c.name not in self.unmapped
@@ -148,7 +152,9 @@ class ListSource:
     def describe(self) -> Schema:
         return tuple(Column(n, ColumnType.OTHER) for n in self.columns)
 
-    def read(self, partition: Partition | None = None, since: object | None = None) -> Iterator[Batch]:
+    def read(
+        self, partition: Partition | None = None, since: object | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[Batch]:
         self.asked.append(since)
         found = self.parts[partition.key if partition else ""]
         if isinstance(found, Exception):

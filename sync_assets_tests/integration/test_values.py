@@ -46,6 +46,7 @@ class Sync:
     app_token: str = ""
     table_name: str | None = "values"
     table_id: str = ""
+    query: str | None = None
     store: MemoryStore = field(default_factory=MemoryStore)
 
     def __post_init__(self) -> None:
@@ -53,7 +54,8 @@ class Sync:
 
     def run(self, mode: Mode = Mode.FULL) -> Report:
         zone, e = ZoneInfo(self.zone), self.emulator
-        source = SqlSource("values", self.database.open(), time_zone=zone, table="v")
+        table = None if self.query else "v"
+        source = SqlSource("values", self.database.open(), time_zone=zone, table=table, query=self.query)
         client = FeishuClient(e.app_id, lambda: e.app_secret, e.url, rate_factor=0)
         name = None if self.table_id else self.table_name
         spec = BoardSpec(
@@ -133,7 +135,8 @@ COMMON = {
     "version": same(TEXT, ["'1.0'", "'1.10'", "'1.1'"], ["1.0", "1.10", "1.1"], "varchar(20)"),
     "share": Case("varchar(9)", ("'85%'", "'5%'", "'100%'"), ["85%", "5%", "100%"], TEXT, ["85%", "5%", "100%"],
                   intelligence=(NUMBER, [0.85, 0.05, 1])),
-    "amount": same(NUMBER, ["'12.50'", "'3.10'", "'-0.05'"], ["12.50", "3.10", "-0.05"], "varchar(9)", [12.5, 3.1, -0.05]),
+    "amount": same(NUMBER, ["'12.50'", "'3.10'", "'-0.05'"], ["12.50", "3.10", "-0.05"], "varchar(9)",
+                   [12.5, 3.1, -0.05]),
     "link": Case("varchar(50)", ("'https://a.cn/1'", "'https://b.com'", "'http://c.cn/?q=中'"),
                  ["https://a.cn/1", "https://b.com", "http://c.cn/?q=中"], TEXT,
                  ["https://a.cn/1", "https://b.com", "http://c.cn/?q=中"],
@@ -146,7 +149,8 @@ COMMON = {
 }  # fmt: skip
 
 POSTGRES = {
-    "flag": same(CHECKBOX, ["true", "false", "true"], ["true", "false", "true"], "boolean not null", [True, None, True]),
+    "flag": same(CHECKBOX, ["true", "false", "true"], ["true", "false", "true"], "boolean not null",
+                 [True, None, True]),
     "maybe": same(SINGLE, ["true", "false", "true"], ["true", "false", "true"], "boolean"),
     "real_": same(NUMBER, ["0.1", "1e10", "-7"], ["0.1", "10000000000", "-7"], "real", [0.1, 10000000000, -7]),
     "free": same(TEXT, ["0.1000", "'NaN'", "1e20"], ["0.1000", "NaN", "1" + "0" * 20], "numeric"),
@@ -520,3 +524,13 @@ def test_a_whole_table_is_created_in_one_call(pg_db: ScratchDatabase, bitable: E
     assert (bitable.count("tables_create"), bitable.count("fields_create")) == (1, 0)
     fields = bitable.fields(sync.app_token, sync.table)
     assert [f["field_name"] for f in fields if f["is_primary"]] == ["whole"]
+
+
+@pytest.mark.parametrize("query", [None, "select * from v where id < 100"])
+def test_columns_that_nobody_uses_are_not_read(any_db: ScratchDatabase, bitable: Emulator, query: str | None) -> None:
+    columns(any_db, "a varchar(9), b varchar(9), c varchar(9)", "1, 'x', 'y', 'z'", "2, null, 'y', 'z'")
+    sync = Sync(any_db, bitable, words={"b": FieldWords(skip=True)}, query=query)
+    assert sync.run().counts.created == 2
+    assert [sync.cells(n) for n in ("a", "c")] == [["x", None], ["z", "z"]]
+    assert "b" not in sync.fields()
+    assert (sync.run().counts.unchanged, sync.writes()) == (2, 0)

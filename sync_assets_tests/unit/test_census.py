@@ -112,6 +112,7 @@ def test_base_and_auto_go_less_far(values: list[Any], base: int, auto: int) -> N
         (ColumnType.SET, {}, [["a", "b"], ["b"]], cells.MULTI),
         (ColumnType.SET, {}, [["a", "a"], ["b"]], cells.TEXT),
         (ColumnType.SET, {}, [["a", ""], ["b"]], cells.TEXT),
+        (ColumnType.SET, {}, [[" a"], ["b"]], cells.TEXT),
         (ColumnType.OTHER, {}, ["{1,2}", "{1,2}"], cells.TEXT),
         (ColumnType.INTEGER, {}, [], cells.NUMBER),
         (ColumnType.FLOAT, {}, [], cells.NUMBER),

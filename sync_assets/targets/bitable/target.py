@@ -136,6 +136,10 @@ class BitableTarget:
         )
         return Shape(self._mapped, tuple(notes))
 
+    @property
+    def columns(self) -> Sequence[str]:
+        return [column.name for _, column, _ in self._opened().columns]
+
     def _opened(self) -> mapping.Plan:
         if self._plan is None:
             raise AssertionError("shape before open")
@@ -145,10 +149,10 @@ class BitableTarget:
         wanted = {c.name for c, _ in self._opened().missing() if self._unsure(c)}
         clock = WallClock(self.spec.zone)
         counted = {name: Census(clock) for name in wanted}
-        for index, column in enumerate(self._schema):
-            if column.name in counted:
-                for batch in batches:
-                    counted[column.name].add(row[index] for row in batch.rows)
+        for name, census in counted.items():
+            for batch in batches:
+                index = batch.columns.index(name)
+                census.add(row[index] for row in batch.rows)
         return counted
 
     def _create_missing(self, plan: mapping.Plan, wanted: Mapping[str, Wish], dry: bool) -> list[str]:

@@ -10,6 +10,7 @@ from a row: drivers' own texts often do, so they are classified and re-worded, n
      |   +- Unclear     the request may have been carried out; look before repeating it
      +- BadBatch        the target refused the whole batch for one row in it; halve it to find the row
      |   +- TooLarge    ... because it is too big; halve it, and remember the smaller size
+     |   |   +- AnswerTooLarge  ... or its answer is: it may have been applied all the same
      |   +- Gone        ... because records in it no longer exist; drop those and send the rest
      +- RejectRow       this one row cannot be written; set it aside with its reason and go on
 """
@@ -67,6 +68,10 @@ class BadBatch(SyncError):
 
 class TooLarge(BadBatch):
     """A batch or page was too big in rows or bytes: ask for less."""
+
+
+class AnswerTooLarge(TooLarge):
+    """The answer, not the request, was too big: the write may have been applied. Look before sending halves."""
 
 
 class Gone(BadBatch):

@@ -36,7 +36,8 @@ def refuse_empty_source(sync: str, read: int, scoped: int, allowed: bool) -> Non
     if read == 0 and scoped and not allowed:
         raise Stop(
             f"{sync}: the source returned no rows, and clone would delete {scoped} records",
-            hint="check the query; if an empty source is right, set allow_empty_source: true",
+            hint="check the query; if an empty source is right this once, run sync-assets run "
+            f"{sync} --accept-empty; if it always is, set allow_empty_source: true",
             code="empty_source",
         )
 
@@ -45,9 +46,10 @@ def refuse_mass_delete(sync: str, deletes: int, scoped: int, limit: DeleteLimit)
     """Raise `Stop` when more than the limit would be deleted."""
     if deletes > limit.rows and deletes > limit.share * scoped:
         raise Stop(
-            f"{sync}: {deletes} of {scoped} records would be deleted; the guard allows {limit.rows} "
-            f"or {limit.share:.0%}",
-            hint=f"look at: sync-assets plan {sync}; then raise delete_guard for this sync if it is right",
+            f"{sync}: {deletes} of {scoped} records would be deleted; the guard allows "
+            f"{max(limit.rows, int(limit.share * scoped))}",
+            hint=f"look at: sync-assets plan {sync}; if it is right, raise delete_guard "
+            f"(now share: {limit.share:g}, rows: {limit.rows})",
             code="delete_guard",
         )
 

@@ -38,7 +38,7 @@ from sync_assets.engine.model import (
     silent,
 )
 from sync_assets.engine.outcome import fill_report, refuse_unknown_columns
-from sync_assets.engine.plan import ByColumns, ByContent, Key, Plan, SourceRows, Update, digest, key_text
+from sync_assets.engine.plan import ByColumns, ByContent, Key, KeyOf, Plan, SourceRows, Update, digest, key_text
 from sync_assets.engine.target import Pending, Shape, Target
 from sync_assets.engine.write import Writer
 
@@ -94,7 +94,7 @@ class Run:
         rows, shape, plan = self._compare(held)
         writer = None
         if held is not None:
-            writer = self._writer(held, shape)
+            writer = self._writer(held, shape, rows.key_of)
             self._settle_journal(writer, plan, shape)
         self._close(plan)
         if writer is not None and held is not None:
@@ -291,9 +291,14 @@ class Run:
 
     # -- settling, guarding, writing -------------------------------------------------------------------------------
 
-    def _writer(self, held: HeldLease, shape: Shape) -> Writer:
+    def _writer(self, held: HeldLease, shape: Shape, key_of: KeyOf) -> Writer:
+        def is_present(keys: Sequence[str]) -> bool:
+            key_of.restart()
+            found = (key_of(r.values) for page in self._pages() for r in page)
+            return any(key is not None and key_text(key) in keys for key in found)
+
         job = self.job
-        return Writer(job.sync, self.target, self.store, held, shape, 0, self.labels, self.progress)
+        return Writer(job.sync, self.target, self.store, held, shape, 0, self.labels, self.progress, is_present)
 
     def _settle_journal(self, writer: Writer, plan: Plan, shape: Shape) -> None:
         """Creates whose answer was never seen: present (then they are done), or sent again under the same token."""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from sync_assets.engine import faults
 from sync_assets.engine.control import ControlStore, JournalEntry
-from sync_assets.engine.errors import BadBatch, Gone, Stop, TooLarge
+from sync_assets.engine.errors import AnswerTooLarge, BadBatch, Gone, Stop, TooLarge
 from sync_assets.engine.lease import HeldLease
 from sync_assets.engine.model import Change, Outcome, Progress, Rejected
 from sync_assets.engine.plan import digest, same
@@ -49,6 +49,7 @@ class Writer:
     reject_limit: int
     labels: Sequence[str]
     progress: Progress
+    is_present: Callable[[Sequence[str]], bool]  # whether a record with one of these keys is on the target now
     done: Done = field(default_factory=Done)
     _caps: dict[str, int] = field(default_factory=dict)
     _settled: list[str] = field(default_factory=list)  # client tokens whose answer was seen
@@ -207,6 +208,11 @@ class Writer:
         faults.point("after_journal")
         try:
             answer = self.target.create(payload, entry.client_token)
+        except AnswerTooLarge:
+            self._settled.append(entry.client_token)
+            if not self.is_present(entry.keys):
+                raise
+            answer = [Written("")] * len(rows)  # applied; which ids they got is told by the next scan
         except BadBatch:
             self._settled.append(entry.client_token)  # refused whole: nothing of it exists
             raise

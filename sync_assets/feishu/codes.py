@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from sync_assets.engine.errors import BadBatch, Gone, Retry, Stop, SyncError, TooLarge, Unclear
+from sync_assets.engine.errors import AnswerTooLarge, BadBatch, Gone, Retry, Stop, SyncError, TooLarge, Unclear
 
 
 class Action(Enum):
@@ -365,6 +365,8 @@ def _second_meaning(code: int, msg: str) -> tuple[str, str] | None:
 def _build(rule: Rule, message: str, code: str, msg: str, *, write: bool) -> SyncError:
     if rule.action is Action.GONE and write:
         return Gone(message, ids=record_ids(msg), hint=rule.hint, code=code)
+    if code == "1254030" and write:
+        return AnswerTooLarge(message, hint=rule.hint, code=code)
     if rule.action is Action.BAD_BATCH and write:
         return BadBatch(message, field=field_named(msg), hint=rule.hint, code=code)
     if rule.action is Action.UNCLEAR and not write:

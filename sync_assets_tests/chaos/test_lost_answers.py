@@ -41,6 +41,18 @@ def test_every_second_answer_lost_after_the_write(make_any_rig: MakeRig, how: Ki
     assert len(tap.heard) <= 450, "a batch that is gone is asked for, not searched record by record"
 
 
+@pytest.mark.parametrize("applied", [True, False], ids=["applied", "not-applied"])
+def test_an_answer_too_large_is_looked_into(make_rig: MakeRig, applied: bool) -> None:
+    """Feishu says that its answer would be too large; whether the records are there, only a look tells."""
+    rig = make_rig()
+    rig.insert(1, 400)
+    rig.emulator.fault("code", "batch_create", code=1254030, status=200, applied=applied, times=1)
+    report = rig.run(hands=Hands(client=FAST))
+    assert rig.emulator.struck()
+    assert report.counts.created == 400
+    assert rig.verdict().equal, str(rig.verdict())
+
+
 class Forgetful:
     """The control database with the journal of creates switched off for whoever reads it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sync_assets.engine.errors import BadBatch, Gone, Retry, Stop, SyncError, TooLarge, Unclear
+from sync_assets.engine.errors import AnswerTooLarge, BadBatch, Gone, Retry, Stop, SyncError, TooLarge, Unclear
 from sync_assets.feishu.codes import CATALOGUE, REFRESHES, SETTLES, classify, classify_status, field_named
 
 STOP = [
@@ -20,7 +20,6 @@ STOP = [
 ]
 RETRY = [99991400, 131001, 1254036, 1254290, 1254291, 1254607, 11232]
 UNCLEAR = [1254002, 1254608, 1255001, 1255002, 1255003, 1255004, 1255005, 1255006, 1255040]
-TOO_LARGE = [1254030, 1254104]
 GONE = [1254006, 1254043]
 BAD = [1254015, *range(1254060, 1254070), 1254072, 1254074, 1254106, 1254130]
 
@@ -29,7 +28,8 @@ EXPECTED: dict[int, tuple[type[SyncError], type[SyncError]]] = {
     **dict.fromkeys(STOP, (Stop, Stop)),
     **dict.fromkeys(RETRY, (Retry, Retry)),
     **dict.fromkeys(UNCLEAR, (Unclear, Retry)),
-    **dict.fromkeys(TOO_LARGE, (TooLarge, TooLarge)),
+    1254030: (AnswerTooLarge, TooLarge),
+    1254104: (TooLarge, TooLarge),
     **dict.fromkeys(GONE, (Gone, Stop)),
     **dict.fromkeys(BAD, (BadBatch, Stop)),
 }
@@ -65,7 +65,7 @@ def test_codes_with_an_action_of_their_own():
 @pytest.mark.parametrize("write", [True, False])
 def test_two_meanings_of_one_code(write):
     assert type(classify(1254030, 200, "InvalidPageToken", write=write)) is Retry
-    assert type(classify(1254030, 200, "TooLargeResponse", write=write)) is TooLarge
+    assert type(classify(1254030, 200, "TooLargeResponse", write=write)) is (AnswerTooLarge if write else TooLarge)
     assert type(classify(9499, 429, "too many request", write=write)) is Retry
 
 

@@ -28,7 +28,7 @@ def writer(board: MemoryBoard, store: MemoryStore | None = None, limit: int = 10
     board.open(SCHEMA)
     held = HeldLease(store, store.acquire_lease(board.lease_name, "me", 120), lambda: 0.0, 0.0)
     shape = board.shape([], dry=False)
-    return Writer("orders", board, store, held, shape, limit, [""], silent)
+    return Writer("orders", board, store, held, shape, limit, [""], silent, lambda keys: False)
 
 
 def new(board: MemoryBoard, number: int, value: Any = 1.0) -> Pending:

@@ -111,8 +111,13 @@ def wanted(placed: PlacedSync, keys: Sequence[str] | None) -> list[Partition]:
 def job_of(placed: PlacedSync, mode: Mode | None, run_id: str, accept_empty: bool) -> Job:
     """The engine's view of a sync."""
     spec, chosen = placed.spec, mode or placed.spec.mode
+    if spec.key and chosen is Mode.APPEND:
+        raise Stop(f"{spec.name}: mode append takes no key, and this sync has one", hint="use --mode incremental")
     if not spec.key and chosen not in (Mode.CLONE, Mode.APPEND):
         raise Stop(f"{spec.name}: mode {chosen} needs a key", hint="without one only clone and append are possible")
+    if spec.partitions is not None and not spec.partitions.column and chosen is Mode.CLONE:
+        hint = "add partitions.column, the column of the query that says which partition a record belongs to"
+        raise Stop(f"{spec.name}: mode clone of a partition needs to know its records", hint=hint)
     whole = chosen in (Mode.OVERWRITE, Mode.CLONE)
     seed = f"{spec.name}:{run_id or time.time_ns()}" if spec.partitions is None else spec.name
     return Job(
@@ -125,7 +130,7 @@ def job_of(placed: PlacedSync, mode: Mode | None, run_id: str, accept_empty: boo
         source_duplicates=spec.duplicates.source,
         target_duplicates=spec.duplicates.target,
         delete_limit=DeleteLimit(spec.delete_guard.share, spec.delete_guard.rows),
-        allow_empty_source=spec.allow_empty_source,
+        allow_empty_source=spec.allow_empty_source or accept_empty,
         accept_shrunken=accept_empty,
         reject_limit=spec.reject_limit,
         clear_unmapped=whole if spec.unmapped is None else spec.unmapped == "clear",

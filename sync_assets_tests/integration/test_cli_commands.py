@@ -220,6 +220,27 @@ def test_a_file_outside_of_the_project_runs_with_the_same_format(any_shell):
     assert len(any_shell.board("orders")) == 3
 
 
+def test_a_source_that_is_rightly_empty_is_accepted_once(any_shell):
+    ready(any_shell, whole(any_shell, mode="clone"))
+    assert any_shell("run", "orders").code == 0
+    any_shell.shop.execute("delete from orders")
+    refused = any_shell("run", "orders")
+    assert (refused.code, "--accept-empty" in refused.err) == (2, True), refused
+    assert len(any_shell.board("orders")) == 3
+    assert any_shell("run", "orders", "--accept-empty").code == 0
+    assert any_shell.board("orders") == []
+
+
+def test_a_mode_that_does_not_fit_the_sync_stops_before_anything_is_written(shell):
+    query = "{every: day, start: 2026-10-01, end: 2026-10-04}"
+    ready(shell, whole(shell, query="select * from orders where at >= :start and at < :end", partitions=query)
+          .replace("      table: orders\n", ""))  # fmt: skip
+    for mode, says in (("append", "takes no key"), ("clone", "partitions.column")):
+        said = shell("run", "orders", "-p", "2026-10-01", "--mode", mode)
+        assert (said.code, says in said.err) == (2, True), said
+    assert shell.writes() == 0
+
+
 # -- exit codes -------------------------------------------------------------------------------------------------
 
 

@@ -286,7 +286,9 @@ class Plan:
         clear = record.extra if self.clear_unmapped else ()
         changes: dict[int, Canonical] = {}
         if values != record.values:
-            changes = {i: a for i, (a, b) in enumerate(zip(values, record.values, strict=True)) if not same(a, b)}
+            changes = {
+                i: a for i, (a, b) in enumerate(zip(values, record.values, strict=True)) if a != b and not same(a, b)
+            }
         if changes or clear:
             self.updates.append(Update(record.id, key, part, changes, clear))
         else:

@@ -313,6 +313,18 @@ def test_12_a_cell_is_cleared(any_db: ScratchDatabase, bitable: Emulator) -> Non
     assert [sync.cells(n) for n in ("a", "n", "t")] == [[None]] * 3
 
 
+def test_12_a_tick_is_taken_back_by_false(any_db: ScratchDatabase, bitable: Emulator) -> None:
+    """A person sees an empty box either way; `false` is what the API documents."""
+    bool_ = "tinyint(1)" if any_db.kind == "mysql" else "boolean"
+    columns(any_db, f"ok {bool_} not null", "1, true")
+    sync = Sync(any_db, bitable)
+    sync.run()
+    any_db.execute("update v set ok = false")
+    sync.run()
+    assert sync.cells("ok") == [False]
+    assert (sync.run().counts.unchanged, sync.writes()) == (1, 0)
+
+
 def test_14_two_rows_of_one_day_stay_two(any_db: ScratchDatabase, bitable: Emulator) -> None:
     """XTF's key of a date is its day: rows merge, and evening ones are created again on every run."""
     stamp = "timestamp" if any_db.kind != "mysql" else "datetime"

@@ -64,7 +64,7 @@ def codec(kind: int, field: str, clock: WallClock, *, percent: bool = False) -> 
     zone = clock.zone
     makers: dict[int, Callable[[], Codec]] = {
         TEXT: lambda: Codec(_texts(field, zone), same, read_text),
-        NUMBER: lambda: Codec(_numbers(field, percent), _whole, same),
+        NUMBER: lambda: Codec(_numbers(field, percent), same, same),
         SINGLE: lambda: Codec(_texts(field, zone), same, read_text),
         MULTI: lambda: Codec(_lists(field, zone), list, _read_names),
         DATE: lambda: Codec(_instants(field, clock), same, same),
@@ -316,11 +316,6 @@ def _urls(field: str) -> Canonise:
 def same(value: Any) -> Any:
     """As it is."""
     return value
-
-
-def _whole(value: float) -> float | int:
-    """Whole numbers without a fraction: shorter on the wire, and equal as JSON numbers."""
-    return int(value) if value.__class__ is float and value.is_integer() and abs(value) <= EXACT else value
 
 
 def _write_ids(value: tuple[str, ...]) -> list[dict[str, str]]:

@@ -57,16 +57,27 @@ class Census:
     blanks: bool = False  # a text with blanks around it
     unlike_sets: bool = False  # a list with an empty, blank-edged or repeated word: a multi select changes it
     _scales: set[int] = field(default_factory=set)
+    _settled: bool = False
     _padded: bool = False  # a fraction that ends in 0
 
     def add(self, values: Iterable[Any]) -> None:
-        """Count more values in."""
+        """Count more values in, as long as they can make a difference."""
         for value in values:
+            if self._settled:
+                return
             if value is None or value == "":
                 self.empty += 1
             else:
                 self.filled += 1
                 self._count(value)
+                self._settled = self.filled % 64 == 0 and self._hopeless()
+
+    def _hopeless(self) -> bool:
+        """Nothing but a text can become of this column, whatever follows."""
+        if self.numbers == self.filled:
+            return self.big or self.ragged
+        kinds = (self.percents, self.dates, self.words, self.urls, self.emails, self.booleans)
+        return self.filled not in kinds and min(len(self.distinct), len(self.parts)) > MAX_DISTINCT
 
     def _count(self, value: Any) -> None:
         if isinstance(value, bool):

@@ -55,6 +55,7 @@ class BitableTarget:
     _fields: dict[str, Field] = field(default_factory=dict)
     _codecs: tuple[FieldCodec, ...] = ()
     _mapped: tuple[Mapped, ...] = ()
+    _writers: list[tuple[str, Callable[[Any], Any] | None]] = field(default_factory=list)  # None: as it is
     _empty: bool = False  # no table yet, or one that this run has just created: nothing to scan
 
     @property
@@ -130,6 +131,10 @@ class BitableTarget:
         self._codecs = tuple(
             mapping.codec_for(name, self._fields.get(name), wanted.get(name), clock) for _, _, name in plan.columns
         )
+        self._writers = [
+            (name, None if codec.write is cells.same else codec.write)
+            for (_, _, name), codec in zip(plan.columns, self._codecs, strict=True)
+        ]
         self._mapped = tuple(
             Mapped(column, index, name, codec.one.canonise, codec.canonise)
             for (index, column, name), codec in zip(plan.columns, self._codecs, strict=True)
@@ -227,8 +232,8 @@ class BitableTarget:
     def create_part(self, values: Sequence[Canonical]) -> bytes:
         """Only the cells that hold something: an absent cell is an empty one."""
         cellset = {
-            m.field: codec.write(value)
-            for m, codec, value in zip(self._mapped, self._codecs, values, strict=True)
+            name: value if write is None else write(value)
+            for (name, write), value in zip(self._writers, values, strict=True)
             if value is not None
         }
         return _encode({"fields": cellset})

@@ -5,8 +5,6 @@ Knows nothing of boards or of measuring. With `extra` there are twenty more colu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 EXTRA = 20
 
 # name, type on PostgreSQL, type on MariaDB, expression over the row number i on PostgreSQL, on MariaDB
@@ -17,7 +15,8 @@ _COLUMNS = (
     ("customer", "varchar(60)", "varchar(60)", "'客户 ' || i % 5000 || ' 😀'", "concat('客户 ', i % 5000, ' 😀')"),
     ("status", "varchar(10)", "varchar(10)", "(array['新建','已付','已发','完成'])[i % 4 + 1]",
      "elt(i % 4 + 1, '新建', '已付', '已发', '完成')"),
-    ("channel", "varchar(10)", "varchar(10)", "(array['web','app','shop'])[i % 3 + 1]", "elt(i % 3 + 1, 'web', 'app', 'shop')"),
+    ("channel", "varchar(10)", "varchar(10)", "(array['web','app','shop'])[i % 3 + 1]",
+     "elt(i % 3 + 1, 'web', 'app', 'shop')"),
     ("amount", "numeric(12,2)", "decimal(12,2)", "i * 1.25", "i * 1.25"),
     ("tax", "numeric(10,4)", "decimal(10,4)", "i % 1000 * 0.0625", "i % 1000 * 0.0625"),
     ("quantity", "integer", "int", "i % 17", "i % 17"),
@@ -35,7 +34,8 @@ _COLUMNS = (
     ("phone", "varchar(20)", "varchar(20)", "'+86138' || lpad(i::text, 8, '0')", "concat('+86138', lpad(i, 8, '0'))"),
     ("details", "jsonb", "json", "jsonb_build_object('sku', i % 700, 'box', i % 5)",
      "json_object('sku', i % 700, 'box', i % 5)"),
-    ("token", "uuid", "char(36)", "md5(i::text)::uuid", "insert(insert(insert(insert(md5(i), 9, 0, '-'), 14, 0, '-'), 19, 0, '-'), 24, 0, '-')"),
+    ("token", "uuid", "char(36)", "md5(i::text)::uuid",
+     "insert(insert(insert(insert(md5(i), 9, 0, '-'), 14, 0, '-'), 19, 0, '-'), 24, 0, '-')"),
 )  # fmt: skip
 
 NAMES = tuple(c[0] for c in _COLUMNS)
@@ -58,14 +58,9 @@ def create(kind: str, table: str, rows: int, *, extra: bool) -> list[str]:
 
 def change(table: str, every: int) -> list[str]:
     """Change two columns of each `every`-th row."""
-    return [
-        f"update {table} set amount = amount + 1, note = concat('changed ', id, coalesce(note, '')) where id % {every} = 0"
-    ]
+    note = "concat('changed ', id, coalesce(note, ''))"
+    return [f"update {table} set amount = amount + 1, note = {note} where id % {every} = 0"]
 
 
 def shrink(table: str, every: int) -> list[str]:
     return [f"delete from {table} where id % {every} = 0"]
-
-
-def joined(statements: Iterable[str]) -> str:
-    return ";\n".join(statements)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from sync_assets.engine import faults, guard, scope
 from sync_assets.engine.ahead import Ahead
@@ -42,7 +43,8 @@ from sync_assets.engine.plan import ByColumns, ByContent, Key, KeyOf, Plan, Sour
 from sync_assets.engine.target import Pending, Shape, Target
 from sync_assets.engine.write import Writer
 
-CHUNK = 5_000  # rows encoded at a time, so that a first load does not hold every request body at once
+CHUNK = 2_000  # rows encoded at a time, so that a first load does not hold every request body at once
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -361,15 +363,21 @@ class Run:
     def _write(self, writer: Writer, plan: Plan) -> None:
         rows = plan.source.rows
         again: list[Key] = []
-        for start in range(0, len(plan.updates), CHUNK):
-            chunk = plan.updates[start : start + CHUNK]
-            gone = {p.record for p in writer.update([self._update(u, rows[u.key][0]) for u in chunk])}
-            again += [u.key for u in chunk if u.record in gone]
+        for chunk in self._prepared(plan.updates, lambda u: self._update(u, rows[u.key][0])):
+            gone = {p.record for p in writer.update(chunk)}
+            again += [u.key for u in plan.updates if u.record in gone] if gone else []
         creates = [*plan.creates, *again]
-        for start in range(0, len(creates), CHUNK):
-            writer.create([self._create(k, *rows[k]) for k in creates[start : start + CHUNK]])
+        for chunk in self._prepared(creates, lambda k: self._create(k, *rows[k])):
+            writer.create(chunk)
         if plan.deletes:
             writer.delete(plan.deletes, plan.delete_keys)
+
+    def _prepared(self, items: Sequence[T], encode: Callable[[T], Pending]) -> Iterator[list[Pending]]:
+        """Chunks ready to be sent; the next one is encoded while the target works on this one."""
+        starts = range(0, len(items), CHUNK)
+        chunks = Ahead((list(map(encode, items[start : start + CHUNK])) for start in starts), depth=1)
+        self._stack.callback(chunks.close)
+        return chunks
 
     def _create(self, key: Key, values: tuple[Canonical, ...], part: int) -> Pending:
         body = self.target.create_part(values)

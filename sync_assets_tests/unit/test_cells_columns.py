@@ -57,7 +57,9 @@ SHOWN = {
 def test_a_column_is_read_as_its_cells_are(data: st.DataObject, kind: int) -> None:
     values = data.draw(st.lists(st.one_of(st.none(), SHOWN[kind])))
     made = columns.codec(kind, "f", WallClock(ZONE))
-    assert list(made.read(values)) == [made.one.read(v) for v in values]
+    held = [{} if v is None else {"f": v} for v in values]
+    assert list(made.read(held, "f")) == [made.one.read(v) for v in values]
+    assert list(made.read([{"f": v} for v in values], "f")) == [made.one.read(v) for v in values]
 
 
 @pytest.mark.parametrize(

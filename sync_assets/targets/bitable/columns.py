@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 from sync_assets.engine.model import Canonical, Canonise, CanoniseColumn
@@ -20,7 +21,8 @@ from sync_assets.targets.bitable import cells
 from sync_assets.targets.bitable.clock import EPOCH, MILLISECOND, NoSuchTime, WallClock
 
 Values = Sequence[Any]
-ReadColumn = Callable[[Values], Sequence[Canonical]]
+Held = Sequence[dict[str, Any]]  # the fields of records, as search shows them: empty cells are absent
+ReadColumn = Callable[[Held, str], Sequence[Canonical]]
 
 _NONE = type(None)
 SHORT = 15  # characters of a decimal that a double surely holds: at most as many digits
@@ -113,26 +115,27 @@ def _instants(clock: WallClock, values: Values) -> Sequence[Canonical] | None:
         return None  # value by value, to find the one and say why
 
 
+_NO_TEXT = [{"text": None}]
+
+
 def reader(kind: int, read: Callable[[Any], Canonical]) -> ReadColumn:
-    """How a column of cells, as search shows them, becomes canonical."""
+    """How a field becomes canonical, record by record."""
     shortcuts: dict[int, ReadColumn] = {
         cells.TEXT: _read_texts,
-        cells.NUMBER: _same,
-        cells.DATE: _same,
-        cells.CHECKBOX: lambda values: [True if v else None for v in values],
+        cells.NUMBER: _cells,
+        cells.DATE: _cells,
+        cells.CHECKBOX: lambda held, name: [True if v else None for v in _cells(held, name)],
     }
-    return shortcuts.get(kind) or (lambda values: list(map(read, values)))
+    return shortcuts.get(kind) or (lambda held, name: list(map(read, _cells(held, name))))
 
 
-def _same(values: Values) -> Sequence[Canonical]:
-    return values
+def _cells(held: Held, name: str) -> list[Any]:
+    return list(map(dict.get, held, repeat(name)))
 
 
-def _read_texts(values: Values) -> Sequence[Canonical]:
+def _read_texts(held: Held, name: str) -> Sequence[Canonical]:
     """Nearly every text is one plain segment. What else there is says so by its shape."""
     try:
-        if max(map(len, filter(None, values)), default=1) == 1:
-            return [v[0]["text"] or None if v else None for v in values]
-    except (TypeError, KeyError):
-        pass
-    return list(map(cells.read_text, values))
+        return [part["text"] or None for [part] in map(dict.get, held, repeat(name), repeat(_NO_TEXT))]
+    except (TypeError, KeyError, ValueError):
+        return list(map(cells.read_text, _cells(held, name)))

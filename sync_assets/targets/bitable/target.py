@@ -222,9 +222,7 @@ class BitableTarget:
 
     def _values(self, held: Sequence[dict[str, Any]]) -> list[tuple[Canonical, ...]]:
         """Canonical values of the mapped fields, record by record."""
-        read = [
-            c.read(list(map(dict.get, held, repeat(m.field)))) for c, m in zip(self._codecs, self._mapped, strict=True)
-        ]
+        read = [c.read(held, m.field) for c, m in zip(self._codecs, self._mapped, strict=True)]
         return list(zip(*read, strict=True))
 
     # -- writing ---------------------------------------------------------------------------------------------------

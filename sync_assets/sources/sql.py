@@ -77,9 +77,7 @@ class SqlSource:
         select = self._rows(partition, columns=schema)
         if since is not None:
             select = self._since(select, since)
-        yield from self.database.stream(
-            select.text, select.params, self.batch_rows, self.time_zone, schema=schema
-        )
+        yield from self.database.stream(select.text, select.params, self.batch_rows, self.time_zone, schema=schema)
 
     def observe(self, partition: Partition | None = None, *, count: bool = True) -> Observation:
         """Row count and newest watermark. Without `count` the watermark alone: one step in an index."""

@@ -165,7 +165,7 @@ def test_a_lost_answer_is_not_doubled_by_a_repeat_with_the_same_token(board: Boa
     assert len(board.rows()) == 2
 
 
-@pytest.mark.parametrize("token", ["1", str(uuid.uuid1()), uuid.uuid4().hex])
+@pytest.mark.parametrize("token", ["1", str(uuid.uuid1()), uuid.uuid4().hex], ids=["word", "version 1", "no hyphens"])
 def test_a_client_token_is_a_uuid4(board: Board, token: str) -> None:
     assert board.bare.refused("POST", CREATE, ROW, client_token=token) == (1254037, 400)
 

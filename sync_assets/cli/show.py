@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from sync_assets.engine.errors import SyncError
-from sync_assets.engine.model import Counts, Finding, Progress, Report
+from sync_assets.engine.model import Counts, Finding, Mode, Progress, Report
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -114,10 +114,20 @@ def _remarks(done: Report) -> Iterator[str]:
     if done.counts.rejected:
         yield f"{done.counts.rejected:,} rows were rejected: sync-assets rejects {done.sync}"
     if done.equal is not None:
-        yield "the board equals the source" if done.equal else "the board differs from the source:"
+        yield _agreement(done) if done.equal else "the board differs from the source:"
     yield from (f"  {plain(difference)}" for difference in done.differences[:_SHOWN])
     if done.link:
         yield done.link
+
+
+def _agreement(done: Report) -> str:
+    """What "equal" means after a run of this mode: only clone makes both sides the same."""
+    said = {
+        Mode.CLONE: "the board equals the source",
+        Mode.FULL: "every row of the source is on the board as it is there",
+        Mode.OVERWRITE: "every row of the source is on the board as it is there",
+    }.get(done.mode, "what was to be written is on the board")
+    return said + (", besides the rejected rows" if done.counts.rejected else "")
 
 
 def syncs(found: Iterable[PlacedSync]) -> None:

@@ -49,7 +49,10 @@ _SCOPE = (
 )
 _MEMBER = "open the base in Feishu: ... -> 更多 -> 添加文档应用, add this app with 可编辑 (edit) rights"
 _LINK = "copy the link again from the browser's address bar"
-_WIKI = "use the whole /wiki/ link: the token of a wiki page is not the token of the base behind it"
+_WIKI = (
+    "compare the link with the browser's; for a wiki page use the whole /wiki/ link: the token of a wiki page is not"
+    " the token of the base behind it"
+)
 _CHANGED = "the board changed meanwhile; run again"
 _BUG = "this is a fault of the request itself; report it with the log id"
 _SMALLER = "ask for fewer rows at a time"

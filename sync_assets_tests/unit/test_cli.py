@@ -75,3 +75,17 @@ def test_help_names_every_exit_code_and_loads_nothing_heavy():
     assert said.splitlines()[-1] == "[]"
     for word in ("0 done", "1 unexpected", "2 stop", "3 passing", "4 done, but rows were"):
         assert word in " ".join(said.split())
+
+
+@pytest.mark.parametrize(
+    ("mode", "rejected", "says"),
+    [
+        (Mode.CLONE, 0, "the board equals the source"),
+        (Mode.FULL, 0, "every row of the source is on the board as it is there"),
+        (Mode.FULL, 1, "every row of the source is on the board as it is there, besides the rejected rows"),
+        (Mode.INCREMENTAL, 0, "what was to be written is on the board"),
+    ],
+)
+def test_only_clone_is_said_to_make_both_sides_equal(capsys, mode, rejected, says):
+    show.report(Report("s", mode, Delivery.TOKEN, equal=True, counts=Counts(read=1, rejected=rejected)))
+    assert says in capsys.readouterr().out.splitlines()

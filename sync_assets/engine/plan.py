@@ -253,29 +253,16 @@ class Plan:
             return
         page = list(records)
         keys = [key_of.get(r.values) for r in page]
-        if self._saw_equal(page, keys):
-            return
+        equal: list[tuple[Record, int]] = []
         for record, key, found in zip(page, keys, map(rows.get, keys), strict=True):
             if found is None or found[0] != record.values or key in seen or record.extra:
                 self.see(record)
-                continue
-            seen[key] = record.id
-            self.unchanged[found[1]] += 1
-            self.records += 1
-            self.scoped += self.in_scope(record.values) is not None
-
-    def _saw_equal(self, page: Sequence[Record], keys: Sequence[Key]) -> bool:
-        """Take a page in at once, if each record is new and equal to its source row; otherwise do nothing."""
-        found = list(map(self.source.rows.get, keys))
-        if None in found or len(set(keys)) < len(keys) or not self.seen.keys().isdisjoint(keys):
-            return False
-        if any(r.extra or f is None or f[0] != r.values for r, f in zip(page, found, strict=True)):
-            return False
-        self.seen.update(zip(keys, (r.id for r in page), strict=True))
-        self.unchanged.update(f[1] for f in found if f is not None)
-        self.records += len(page)
-        self.scoped += sum(self.in_scope(r.values) is not None for r in page)
-        return True
+            else:
+                seen[key] = record.id
+                equal.append((record, found[1]))
+        self.records += len(equal)
+        self.unchanged.update([part for _, part in equal])
+        self.scoped += sum([self.in_scope(record.values) is not None for record, _ in equal])
 
     def see(self, record: Record) -> None:
         """Compare one record of the target with its source row, if it has one."""

@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 .env: ## where dagster finds its settings (written once)
-	@printf 'DAGSTER_HOME=%s\nSYNC_ASSETS_HOME=%s/.sync_assets\n' '$(CURDIR)' '$(CURDIR)' > $@
+	@umask 077; printf 'DAGSTER_HOME=%s\nSYNC_ASSETS_HOME=%s/.sync_assets\n' '$(CURDIR)' '$(CURDIR)' > $@
 
 servers: ## MariaDB, where apt can install it
 	@sh deploy/install-servers.sh

@@ -16,6 +16,7 @@ from sync_assets.store import embedded
 from sync_assets.testing.bitable import Emulator
 from sync_assets.testing.servers import Server
 
+ROOT = Path(__file__).parents[2]
 OPEN = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -39,6 +40,16 @@ def test_the_secrets_of_the_demo_are_for_its_user_alone(
     assert not [path for path in folder.iterdir() if mode(path) & OPEN]
     others = [p for p in (tmp_path / "demo").rglob("*") if p.is_file() and p.parent != folder]
     assert others and not [p for p in others if "canary-of-the-shop" in p.read_text(encoding="utf-8")]
+
+
+def test_the_env_file_into_which_people_put_passwords_is_for_its_user_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        subprocess.run(["make", "-s", "-f", str(ROOT / "Makefile"), "-C", str(tmp_path), ".env"], check=True)
+    finally:
+        os.umask(before)
+    assert "DAGSTER_HOME" in (tmp_path / ".env").read_text(encoding="utf-8")
+    assert not mode(tmp_path / ".env") & OPEN
 
 
 def test_the_embedded_server_is_for_its_user_alone(control_server: Path) -> None:

@@ -113,6 +113,9 @@ def _from_environment(environ: Mapping[str, str], prefixes: tuple[str, ...], dat
     if not is_host(value("HOST")):
         hint = "write the name or IP address alone; user, password and port have variables of their own"
         raise Stop(f"{prefixes[0]}HOST is no name of a host", hint=hint)
+    if password.startswith("store:"):
+        hint = "write env:NAME or file:PATH: what is stored is in the database that this opens"
+        raise Stop(f"{prefixes[0]}PASSWORD cannot be a stored secret", hint=hint)
     if not user:
         raise Stop(f"{prefixes[-1]}HOST is set, but {prefixes[-1]}USER is not", hint=f"set {prefixes[-1]}USER")
     return Address(

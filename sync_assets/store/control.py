@@ -57,6 +57,11 @@ class PostgresStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def sessions(self) -> Sessions:
+        """The connections, for another part of the control database (`store.vault`)."""
+        return self._sessions
+
     # -- shape
 
     def revision(self) -> str | None:

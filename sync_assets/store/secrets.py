@@ -1,4 +1,4 @@
-"""Opens references to secrets (`env:NAME`, `file:PATH`), as late as possible, and keeps the values out of texts.
+"""Opens references to secrets (`env:NAME`, `file:PATH`, `store:NAME`) as late as possible; keeps values out of texts.
 
 The only module that turns a reference into a value. It must not know what the secret is for. Values are never
 cached: a rotated file or variable counts from the next opening on.
@@ -56,20 +56,19 @@ class Secret:
 
 
 def resolve(ref: str) -> Secret:
-    """Open the reference. Raises `Stop` that names the variable or file and what to do, never a value."""
+    """Open the reference. Raises `Stop` that names the variable, file or stored name and what to do, never a value,
+    and `Retry` when the control database, which holds what is stored, cannot be reached."""
     kind, _, place = ref.partition(":")
     if kind == "env" and place:
         return Secret(_variable(place))
     if kind == "file" and place:
         return Secret(_content(_path(place)))
     if kind == "store" and place:
-        raise Stop(
-            f"store:{place}: the encrypted store of secrets is not available yet",
-            hint="use env:NAME or file:PATH",
-            code="secret_kind",
-        )
+        from sync_assets.store.vault import open_secret  # late: it needs the control database
+
+        return open_secret(place)
     # The text may be the secret itself, put where a reference belongs: it is not quoted.
-    raise Stop("a secret is not a reference", hint="write env:NAME or file:PATH", code="secret_kind")
+    raise Stop("a secret is not a reference", hint="write env:NAME, file:PATH or store:NAME", code="secret_kind")
 
 
 def opener(ref: str) -> Callable[[], str]:

@@ -20,8 +20,19 @@ from sync_assets.store import migrations
 from sync_assets.store.address import Address
 from sync_assets.store.control import PostgresStore, open_store
 
-TABLES = {"lease", "journal", "sync_state", "reject", "incident", "run", "alembic_version"}
-VIEWS = {"runs", "open_incidents", "rejected_rows", "held_leases", "unanswered_creates"}
+TABLES = {
+    "lease",
+    "journal",
+    "sync_state",
+    "reject",
+    "incident",
+    "run",
+    "alembic_version",
+    "deployment",
+    "vault_key",
+    "secret",
+}
+VIEWS = {"runs", "open_incidents", "rejected_rows", "held_leases", "unanswered_creates", "stored_secrets"}
 
 
 def query(address: Address, text: str, *values: object) -> list[tuple[object, ...]]:

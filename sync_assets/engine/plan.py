@@ -124,7 +124,12 @@ class SourceRows:
         if self.known_rejects or not isinstance(self.key_of, ByColumns):
             return False
         keys = list(map(self.key_of, rows))
-        if len(set(keys)) < len(keys) or None in keys or not self.rows.keys().isdisjoint(keys):
+        if (
+            len(set(keys)) < len(keys)
+            or None in keys
+            or not self.rows.keys().isdisjoint(keys)
+            or not self.held.isdisjoint(keys)
+        ):
             return False
         self.rows.update(zip(keys, zip(rows, repeat(part)), strict=False))
         return True
@@ -151,6 +156,8 @@ class SourceRows:
             fault = RejectRow("the key is empty", code="empty_key")
             self.reject(None, digest(values), digest(values), fault, part, label)
             return
+        if key in self.held:  # a row of this key was set aside: two rows share it all the same
+            self.repeated[key, part] += 1
         if self.known_rejects and self.known_rejects.get(key_text(key)) == digest(values):
             self._still_rejected(key, part)
             return
@@ -169,6 +176,8 @@ class SourceRows:
         return last
 
     def _still_rejected(self, key: Key, part: int) -> None:
+        if key in self.rows:
+            self.repeated[key, part] += 1
         self.held.add(key)
         self.still_rejected += 1
         self.rejected_parts[part] += 1

@@ -362,6 +362,7 @@ class Run:
 
     def _write(self, writer: Writer, plan: Plan) -> None:
         rows = plan.source.rows
+        writer.totals = {"update": len(plan.updates), "create": len(plan.creates), "delete": len(plan.deletes)}
         again: list[Key] = []
         for chunk in self._prepared(plan.updates, lambda u: self._update(u, rows[u.key][0])):
             gone = {p.record for p in writer.update(chunk)}

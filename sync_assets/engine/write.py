@@ -53,6 +53,8 @@ class Writer:
     done: Done = field(default_factory=Done)
     _caps: dict[str, int] = field(default_factory=dict)
     _settled: list[str] = field(default_factory=list)  # client tokens whose answer was seen
+    totals: dict[str, int] = field(default_factory=dict)  # how many rows each pass will have, for the progress
+    _sent: Counter[str] = field(default_factory=Counter)
     _sampled: Counter[Outcome] = field(default_factory=Counter)
 
     # -- the three passes ----------------------------------------------------------------------------------------
@@ -109,12 +111,11 @@ class Writer:
         send: Callable[[Sequence[Pending]], None],
         on_gone: Callable[[Pending], None],
     ) -> None:
-        sent = 0
         self._caps.setdefault(kind, getattr(self.target.limits, f"{kind}_rows"))
         for rows in self._batches(kind, pending):
             self._send(kind, rows, send, on_gone)
-            sent += len(rows)
-            self.progress(kind, sent, len(pending))
+            self._sent[kind] += len(rows)
+            self.progress(kind, self._sent[kind], max(self.totals.get(kind, 0), self._sent[kind]))
 
     def _batches(self, kind: str, pending: Sequence[Pending]) -> Iterator[Sequence[Pending]]:
         start = 0

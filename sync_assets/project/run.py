@@ -48,6 +48,7 @@ def run_sync(
     """Run one sync, or some partitions of it, and keep its history. Raises `Stop` or `Retry`."""
     placed = project.sync(name)
     with ExitStack() as stack:
+        stack.enter_context(_naming(name))
         control = store or stack.enter_context(_opened_store())
         source, target = _open(project, placed, mode, stack)
         run = Run(
@@ -74,6 +75,7 @@ def plan_sync(
     """What a run would do: the report of a run that writes nothing, on either side."""
     placed = project.sync(name)
     with ExitStack() as stack:
+        stack.enter_context(_naming(name))
         control = store or stack.enter_context(_opened_store())
         source, target = _open(project, placed, mode, stack)
         parts = wanted(placed, [partition] if partition else None)
@@ -145,6 +147,17 @@ def digest_of(spec: SyncSpec) -> str:
     """A fingerprint of what a sync reads and how: a changed query must not continue at the old position."""
     said = spec.model_dump_json(include={"table", "query", "key", "watermark", "columns", "bitable", "table_name"})
     return blake2b(said.encode(), digest_size=8).hexdigest()
+
+
+@contextmanager
+def _naming(sync: str) -> Iterator[None]:
+    """Every error of a run says whose run it was; those of a client or a database cannot know."""
+    try:
+        yield
+    except SyncError as error:
+        if sync not in error.message:
+            error.message = f"{sync}: {error.message}"
+        raise
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.model import Batch, Mode, Record
-from sync_assets.engine.plan import ByColumns, ByContent, Plan, SourceRows, key_text, same
+from sync_assets.engine.plan import ByColumns, ByContent, Plan, SourceRows, digest, key_text, same
 from sync_assets.testing.board import REFUSED, canonise
 
 # A row is (key, a, b, watermark). A board is {record id: [values, unmapped cells]}.
@@ -270,3 +270,14 @@ def test_key_texts() -> None:
     long = key_text("x" * 1000)
     assert len(long) < 200
     assert long != key_text("x" * 1001)
+
+
+def test_a_good_row_beside_a_rejected_one_of_its_key_is_a_duplicate() -> None:
+    """Whichever comes first, and whether the other was refused by the target before or cannot be written at all."""
+    bad, good = ("1", "bad"), ("1", "good")
+    for first, second in ((bad, good), (good, bad)):
+        rows = SourceRows(ByColumns([0]), [str, str], [0, 1], known_rejects={"1": digest(bad)})
+        rows.add(Batch(("id", "name"), [first]))
+        rows.add(Batch(("id", "name"), [second]))
+        with pytest.raises(Stop, match="key must be unique"):
+            rows.refuse_duplicates("orders", ["id"])

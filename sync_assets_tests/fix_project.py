@@ -21,7 +21,8 @@ import dagster as dg
 import httpx
 import pytest
 
-from sync_assets.components.execution import Execution, Notice
+from sync_assets.components.execution import Execution
+from sync_assets.components.notices import Notice
 from sync_assets.engine.model import Counts, Delivery, Mode, Observation, Progress, Report, SyncErrorInfo
 from sync_assets.project.load import Project, load_project
 from sync_assets.testing.bitable import Config, Emulator

@@ -13,8 +13,9 @@ from datetime import datetime
 import dagster as dg
 
 from sync_assets.components import naming
-from sync_assets.components.execution import Execution, Notice, run_link
+from sync_assets.components.execution import Execution, run_link
 from sync_assets.components.freshness import last_written
+from sync_assets.components.notices import Notice
 from sync_assets.engine.errors import SyncError
 from sync_assets.project.load import PlacedSync, Project
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from sync_assets.components.notices import Notice
 from sync_assets.engine.control import ControlStore
 from sync_assets.engine.model import Mode, Observation, Progress, Report
 from sync_assets.project.load import Project
@@ -32,16 +33,6 @@ class RunSync(Protocol):
 
 class ObserveSync(Protocol):
     def __call__(self, project: Project, name: str, partitions: Sequence[str] | None) -> Mapping[str, Observation]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What a group is told: one failure or one recovery."""
-
-    title: str
-    lines: tuple[str, ...]
-    link: str
-    recovered: bool
 
 
 @dataclass(frozen=True, slots=True)

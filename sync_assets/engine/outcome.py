@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sync_assets.engine.errors import Retry, Stop, SyncError
 from sync_assets.engine.job import Job
 from sync_assets.engine.model import Change, Counts, Mode, Outcome, Rejected, Report, Schema, SyncErrorInfo
 from sync_assets.engine.plan import Plan, key_text
-from sync_assets.engine.target import Shape
+from sync_assets.engine.target import Shape, Target
 from sync_assets.engine.write import SAMPLE, Done, Writer
 
-if TYPE_CHECKING:
-    from sync_assets.engine.run import Run
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a report says of a run besides its plan and its writes. `failures` are partitions that were not read."""
+
+    job: Job
+    target: Target
+    schema: Schema
+    labels: Sequence[str]  # partition keys by number
+    failures: Mapping[str, SyncError]
+    known: Sequence[Rejected]
+    warnings: Sequence[str]
 
 
 def refuse_unknown_columns(job: Job, schema: Schema) -> None:
@@ -40,17 +50,17 @@ def sort_error(error: SyncError) -> SyncErrorInfo:
     return SyncErrorInfo("retry" if isinstance(error, Retry) else "stop", str(error))
 
 
-def fill_report(run: Run, plan: Plan, shape: Shape, writer: Writer | None, rescanned: Sequence[str] | None) -> Report:
+def fill_report(run: Facts, plan: Plan, shape: Shape, writer: Writer | None, rescanned: Sequence[str] | None) -> Report:
     """The report of a finished run, or of a dry one (what would happen)."""
     done = writer.done if writer else _foreseen(plan, shape)
-    parts = {label: _counts(plan, done, number) for number, label in enumerate(run.labels) if number not in run.failed}
+    parts = {label: _counts(plan, done, number) for number, label in enumerate(run.labels) if label not in run.failures}
     traffic = run.target.traffic
     return Report(
         sync=run.job.sync,
         mode=run.job.mode,
         delivery=run.target.delivery,
         partitions=parts,
-        failed={key: sort_error(e) for key, e in run.failures().items()},
+        failed={key: sort_error(e) for key, e in run.failures.items()},
         counts=sum(parts.values(), Counts()),
         requests=traffic.requests,
         bytes_sent=traffic.bytes_sent,
@@ -100,7 +110,7 @@ def _foreseen(plan: Plan, shape: Shape) -> Done:
     return done
 
 
-def _rejected(run: Run, plan: Plan, done: Done) -> tuple[Rejected, ...]:
+def _rejected(run: Facts, plan: Plan, done: Done) -> tuple[Rejected, ...]:
     now = [*plan.source.rejected, *(r for _, r in done.rejected)]
     names = {r.key for r in now}
     held = {key_text(k) for k in plan.source.held}

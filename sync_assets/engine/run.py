@@ -38,7 +38,7 @@ from sync_assets.engine.model import (
     Source,
     silent,
 )
-from sync_assets.engine.outcome import fill_report, refuse_unknown_columns
+from sync_assets.engine.outcome import Facts, fill_report, refuse_unknown_columns
 from sync_assets.engine.plan import ByColumns, ByContent, Key, KeyOf, Plan, SourceRows, Update, digest, key_text
 from sync_assets.engine.target import Pending, Shape, Target
 from sync_assets.engine.write import Writer
@@ -105,7 +105,7 @@ class Run:
             self._remember(held, plan, writer, rows)
         else:
             differences = None
-        return fill_report(self, plan, shape, writer, differences)
+        return fill_report(self._facts(), plan, shape, writer, differences)
 
     # -- before anything is written --------------------------------------------------------------------------------
 
@@ -428,9 +428,9 @@ class Run:
             return None
         return plan.records + sum(writer.done.created.values()) - writer.done.deleted
 
-    def failures(self) -> dict[str, SyncError]:
-        """Partitions that could not be read, by key."""
-        return {self.labels[n]: error for n, error in self.failed.items()}
+    def _facts(self) -> Facts:
+        failures = {self.labels[n]: error for n, error in self.failed.items()}
+        return Facts(self.job, self.target, self.schema, self.labels, failures, self.known, self.warnings)
 
 
 def _position(value: object) -> str:

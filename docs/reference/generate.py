@@ -32,10 +32,12 @@ NOTE = "<!-- Written by docs/reference/generate.py from the code; do not edit by
 
 _HOST = "address of the server"
 _LOGIN = {
+    "dsn": "where a whole address is, `mysql://user:password@host:port/database` or `postgres://...`, in place of "
+    "host, port, database, user and password",
     "host": _HOST,
     "port": "a number, or `env:NAME`",
-    "database": "name of the database",
-    "user": "a role that can only read is enough, and is what `sync-assets check` asks for",
+    "database": "name of the database; required without `dsn`",
+    "user": "a role that can only read is enough, and is what `sync-assets check` asks for; required without `dsn`",
     "password": "where the password is; leave it out where the server needs none",
     "tls": "`off`: never; `prefer`: where the server offers it; `require`: refuse without; `verify`: require, and "
     "check the certificate and the name in it",
@@ -137,9 +139,9 @@ A deployment is a folder of `defs.yaml` files, one in each sub-folder of `sync_a
 and nothing below it. A file holds one or more documents, separated by `---`, each with a `type:` and `attributes:`. All
 files are checked as a whole before anything runs: every fault is told at once, with file, line and what would be right.
 
-References: a field of kind *secret* holds `env:NAME` (an environment variable) or `file:PATH` (a file, relative to the
-project's root), never the secret. A field of kind *text or env:NAME* takes `env:NAME` besides plain text. `store:NAME`
-is reserved and not available yet.
+References: a field of kind *secret* holds `env:NAME` (an environment variable), `file:PATH` (a file, relative to the
+project's root) or `store:NAME` ([stored encrypted](../how-to/store-a-connection.md) in the control database), never the
+secret. A field of kind *text or env:NAME* takes `env:NAME` besides plain text.
 """
 
 
@@ -252,7 +254,7 @@ to standard error. Each command ends with one of these exit codes, so that a scr
 def cli_reference() -> str:
     """Every command with its arguments and options."""
     parts = [NOTE, _CLI_HEAD]
-    for name, one in command.commands.items():
+    for name, one in _commands(command):
         usage = " ".join(_usage(one))
         parts.append(f"## sync-assets {name}\n\n    sync-assets {name}{' ' + usage if usage else ''}\n")
         parts.append(f"{(one.help or '').strip()}\n")
@@ -261,6 +263,15 @@ def cli_reference() -> str:
             rows = [f"| {_option(o)} | {o.help or ''} |" for o in options]
             parts.append("| option | meaning |\n|---|---|\n" + "\n".join(rows) + "\n")
     return "\n".join(parts)
+
+
+def _commands(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Those of a group in place of the group."""
+    for name, one in group.commands.items():
+        if isinstance(one, click.Group):
+            yield from _commands(one, f"{before}{name} ")
+        else:
+            yield before + name, one
 
 
 def _usage(one: click.Command) -> Iterator[str]:

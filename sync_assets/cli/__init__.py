@@ -1,6 +1,6 @@
 """The `sync-assets` command: names and options only. What a command does is in `cli.work`, loaded when it is called.
 
-``--help`` must stay fast, so nothing but click is imported here.
+``--help`` must stay fast, so nothing but click is imported here. `connections` has a module of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 
 import click
+
+from sync_assets.cli.connections import connections
 
 _MODES = ("full", "incremental", "overwrite", "clone", "append")
 _EPILOG = """\
@@ -115,6 +117,9 @@ def demo(once: bool) -> int:
     from sync_assets.cli import work
 
     return work.demo(once)
+
+
+root.add_command(connections)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

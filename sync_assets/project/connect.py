@@ -12,11 +12,13 @@ from sync_assets.engine.errors import Stop
 from sync_assets.engine.model import Delivery
 from sync_assets.feishu.client import FeishuClient
 from sync_assets.feishu.shared import shared_client
+from sync_assets.project.dsn import Dsn
+from sync_assets.project.dsn import parse as parse_dsn
 from sync_assets.project.load import PlacedSync, Project
 from sync_assets.project.spec import ColumnSpec, Feishu, MySQL, Postgres, SQLite, is_app_id
 from sync_assets.sources.sql import SqlSource
 from sync_assets.store.address import is_host
-from sync_assets.store.secrets import expand, opener
+from sync_assets.store.secrets import expand, opener, resolve
 from sync_assets.targets.bitable.strategy import FieldWords
 from sync_assets.targets.bitable.target import BitableTarget, BoardSpec
 
@@ -28,19 +30,49 @@ def open_database(project: Project, name: str) -> DatabaseProtocol:
         return open_named(spec.type, ConnectionArgs(name, path=expand(spec.path)))
     if not isinstance(spec, MySQL | Postgres):
         raise Stop(f"connection {name} is no database", hint="choose one of type mysql, postgres or sqlite")
+    return open_named(spec.type, _by_dsn(spec, spec.dsn) if spec.dsn else _by_parts(spec))
+
+
+def _by_parts(spec: MySQL | Postgres) -> ConnectionArgs:
+    of = f"of connection {spec.name}"
     args = ConnectionArgs(
-        name,
-        host=_checked(expand(spec.host), is_host, f"the host of connection {name}", "the name or IP address alone"),
-        port=int(_checked(expand(str(spec.port)), str.isdecimal, f"the port of connection {name}", "a number")),
-        database=expand(spec.database),
-        user=expand(spec.user),
+        spec.name,
+        host=_checked(expand(spec.host), is_host, f"the host {of}", "the name or IP address alone"),
+        port=int(_checked(expand(str(spec.port)), str.isdecimal, f"the port {of}", "a number")),
+        database=expand(spec.database or ""),
+        user=expand(spec.user or ""),
         open_password=opener(spec.password) if spec.password else None,
         tls=spec.tls,
         ca=spec.ca,
     )
-    if isinstance(spec, MySQL) and spec.socket:
-        args = replace(args, socket=expand(spec.socket))
-    return open_named(spec.type, args)
+    return replace(args, socket=expand(spec.socket)) if isinstance(spec, MySQL) and spec.socket else args
+
+
+def _by_dsn(spec: MySQL | Postgres, ref: str) -> ConnectionArgs:
+    """The address is opened now; the password in it anew at each login."""
+    what = f"the dsn of connection {spec.name}"
+    found = parse_dsn(resolve(ref).reveal(), what)
+    if found.type != spec.type:
+        raise Stop(f"{what} is of type {found.type}, the connection of type {spec.type}", hint="make them agree")
+    args = args_of(found, spec.name, lambda: _password(parse_dsn(resolve(ref).reveal(), what)))
+    return replace(args, tls=spec.tls if "tls" in spec.model_fields_set else args.tls, ca=spec.ca)
+
+
+def args_of(dsn: Dsn, name: str, open_password: Callable[[], str]) -> ConnectionArgs:
+    """An address as what a database is opened with."""
+    return ConnectionArgs(
+        name,
+        host=dsn.host,
+        port=dsn.port,
+        database=dsn.database,
+        user=dsn.user,
+        open_password=open_password if dsn.password else None,
+        tls=dsn.tls or "prefer",
+    )
+
+
+def _password(dsn: Dsn) -> str:
+    return dsn.password.reveal() if dsn.password else ""
 
 
 def _checked(text: str, right: Callable[[str], bool], what: str, form: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import (
@@ -36,7 +36,7 @@ SecretRef = Annotated[
     str,
     Field(
         pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|store:[A-Za-z_][A-Za-z0-9_]*)$",
-        description="where the secret is: env:NAME or file:PATH, never the secret itself",
+        description="where the secret is: env:NAME, file:PATH or store:NAME, never the secret itself",
     ),
 ]
 Text = Annotated[str, Field(min_length=1, description="plain text, or env:NAME")]
@@ -94,26 +94,55 @@ class MySQL(Strict):
 
     type: Literal["mysql"]
     name: Slug
+    dsn: SecretRef | None = None
     host: HostName = "127.0.0.1"
     port: Port = 3306
-    database: Text
-    user: Text
+    database: Text | None = None
+    user: Text | None = None
     password: SecretRef | None = None
     tls: Tls = "prefer"
     ca: str | None = None
     socket: Text | None = None
 
+    @model_validator(mode="after")
+    def _whole(self) -> MySQL:
+        return _addressed(self)
+
 
 class Postgres(Strict):
     type: Literal["postgres"]
     name: Slug
+    dsn: SecretRef | None = None
     host: HostName = "127.0.0.1"
     port: Port = 5432
-    database: Text
-    user: Text
+    database: Text | None = None
+    user: Text | None = None
     password: SecretRef | None = None
     tls: Tls = "prefer"
     ca: str | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Postgres:
+        return _addressed(self)
+
+
+_Server = TypeVar("_Server", MySQL, Postgres)
+_IN_DSN = ("host", "port", "database", "user", "password", "socket")
+
+
+def _addressed(server: _Server) -> _Server:
+    """Either a whole address in one secret, or its parts."""
+    if server.dsn is None:
+        absent = [n for n in ("database", "user") if getattr(server, n) is None]
+        troubles = [
+            Trouble((name,), "is missing", "plain text, or env:NAME; or dsn in place of all") for name in absent
+        ]
+    else:
+        beside = [n for n in _IN_DSN if n in server.model_fields_set]
+        troubles = [Trouble((name,), "stands beside dsn", "give either dsn or the parts") for name in beside]
+    if troubles:
+        raise RuleFaults(troubles)
+    return server
 
 
 class SQLite(Strict):

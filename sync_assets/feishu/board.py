@@ -107,7 +107,7 @@ class Board:
         while True:
             data = self._page(body, min(page_size, self._page_cap), token)
             items = [i for i in data.get("items") or () if i["record_id"] not in seen]
-            seen.update(i["record_id"] for i in items)
+            seen.update([i["record_id"] for i in items])
             yield Page(items, int(data.get("total") or 0))
             if not data.get("has_more"):
                 return

@@ -10,6 +10,7 @@ beside the whole work that is done with the tuples instead: canonical values by 
 from __future__ import annotations
 
 import argparse
+import importlib
 import statistics
 import time
 from collections.abc import Callable
@@ -68,8 +69,7 @@ def canonical(batch: Batch, codecs: list[columns.FieldCodec]) -> list[Any]:
 
 def arrow(batch: Batch) -> Any:
     """The batch as a record batch, types inferred."""
-    import pyarrow
-
+    pyarrow = importlib.import_module("pyarrow")
     arrays = [pyarrow.array(list(column)) for column in zip(*batch.rows, strict=True)]
     return pyarrow.RecordBatch.from_arrays(arrays, names=list(batch.columns))
 

@@ -82,7 +82,7 @@ def open_secret(name: str) -> Secret:
 
 
 class Vault:
-    """Every method is one transaction, `rotate` two: the second is the proof."""
+    """Every method is one transaction."""
 
     def __init__(self, sessions: Sessions, ring: Callable[[], KeyRing]) -> None:
         self._sessions = sessions
@@ -126,12 +126,12 @@ class Vault:
 
     def rotate(self) -> Rotation:
         """Encrypt everything with the newest key, making a new one first if the newest is in use already (so that a
-        rotation that was cut off is finished, not repeated); then prove that all opens with that key alone.
+        rotation that was cut off is finished, not repeated). Before the commit everything is read back and opened
+        with that key alone, and all others are retired, which the database refuses while any row is under one.
 
         Raises `Stop`, with nothing changed in the database, when anything does not open.
         """
         ring, count = self._sessions.run(self._resealed)
-        self._prove(ring.newest)
         unused = tuple(key.id for key in ring.keys if key.id != ring.newest.id)
         return Rotation(ring.newest.id, count, unused, ring.place)
 
@@ -147,15 +147,9 @@ class Vault:
         key = _known(cursor, ring.newest)
         for row, value in zip(rows, values, strict=True):
             _sealed(cursor, "reseal", key, value, Place(deployment, row.name, row.kind, row.version, key.id))
+        _prove(cursor, key, values)
         cursor.execute(_SQL["retire"], {"id": key.id})
         return ring, len(rows)
-
-    def _prove(self, key: Key) -> None:
-        """Everything opens with this key alone: read back, after the commit."""
-        deployment, rows = self._sessions.run(lambda cursor: (_deployment(cursor), _rows(cursor)))
-        alone = KeyRing((key,), f"the new key {key.id} alone")
-        for row in rows:
-            _unsealed(row, alone, deployment)
 
     def _key_to_write(self, cursor: Cursor, made: list[Path]) -> Key:
         """The newest key; the first one is made here, unless something stored needs a key that is lost."""
@@ -235,6 +229,14 @@ def _unsealed(row: _Row, ring: KeyRing, deployment: str) -> str:
             hint=f"store it anew: sync-assets connections add {row.name} --replace; and find out who wrote there",
             code="secret_tampered",
         ) from None
+
+
+def _prove(cursor: Cursor, key: Key, values: Sequence[str]) -> None:
+    """All that is stored opens with this key alone, and to what it was. Raises `Stop` otherwise."""
+    deployment, alone = _deployment(cursor), KeyRing((key,), f"the new key {key.id} alone")
+    if [_unsealed(row, alone, deployment) for row in _rows(cursor)] != list(values):
+        hint = "nothing was changed; find out what else writes to the table secret (a trigger, a rule)"
+        raise Stop("what was encrypted with the new key is not what it was", hint=hint, code="secret_tampered")
 
 
 def _missing(what: str, ring: KeyRing) -> Stop:

@@ -264,6 +264,29 @@ def test_one_row_that_does_not_open_leaves_everything_as_it_was(cellar: Cellar) 
     assert (cellar.sql("select * from sync_assets.secret"), cellar.ring()) == (before, ring)
 
 
+SPOILERS = ["new.ciphertext := old.ciphertext", "new.key_id := old.key_id", "return null"]
+
+
+@pytest.mark.parametrize("spoiler", SPOILERS)
+def test_a_rotation_that_cannot_be_proved_changes_nothing(cellar: Cellar, spoiler: str) -> None:
+    """Something between us and the table keeps a row from being what we wrote."""
+    for name in ("a", "b"):
+        cellar.vault().put(name, "secret", VALUE)
+    cellar.sql(
+        "create function sync_assets.spoil() returns trigger language plpgsql as"
+        f" $$ begin if new.name = 'b' then {spoiler}; end if; return new; end $$"
+    )
+    cellar.sql(
+        "create trigger spoil before update on sync_assets.secret for each row execute function sync_assets.spoil()"
+    )
+    before = cellar.sql("select * from sync_assets.secret")
+    assert refused(cellar.vault().rotate).code in ("secret_tampered", "key_missing")
+    assert cellar.sql("select * from sync_assets.secret") == before
+    assert cellar.vault().open("b").reveal() == VALUE
+    cellar.sql("drop trigger spoil on sync_assets.secret")
+    assert cellar.vault().rotate().resealed == 2
+
+
 def test_keys_of_the_environment_are_put_in_front_and_rotated_to(cellar: Cellar) -> None:
     old, new = fresh("k1"), fresh("k2")
     before, both = cellar.vault(SYNC_ASSETS_KEYS=old), cellar.vault(SYNC_ASSETS_KEYS=f"{new},{old}")

@@ -112,6 +112,18 @@ def test_a_taken_name_needs_replace_and_a_missing_one_is_named(cellar: Cellar) -
     assert refused(lambda: cellar.vault().remove("shop")).code == "secret_missing"
 
 
+def test_a_database_of_the_version_before_gets_the_tables(cellar: Cellar) -> None:
+    from sync_assets.store.vault import open_vault
+
+    lease = cellar.store.acquire_lease("board", "me", 30)
+    cellar.sql("drop table sync_assets.secret, sync_assets.vault_key, sync_assets.deployment cascade")
+    cellar.sql("update sync_assets.alembic_version set version_num = '0001'")
+    with open_vault(lambda: cellar.address, cellar.environ) as vault:
+        vault.put("shop", "secret", VALUE)
+        assert vault.open("shop").reveal() == VALUE
+    cellar.store.renew_lease(lease)
+
+
 # -- rows that are not as they were -----------------------------------------------------------------------------
 
 

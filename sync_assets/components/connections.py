@@ -9,7 +9,7 @@ from sync_assets.project.spec import ConnectionsSpec
 class Connections(dg.Component):
     """Named connections: mysql (MariaDB too), postgres, sqlite, feishu, feishu_bot.
 
-    Secrets appear as references only: `env:NAME` or `file:PATH`. Try them with `sync-assets check`.
+    Secrets appear as references only: `env:NAME`, `file:PATH` or `store:NAME`. Try them with `sync-assets check`.
     """
 
     @classmethod

@@ -37,6 +37,15 @@ class Done:
     silent: int = 0  # writes that the target acknowledged without saying what it holds
 
 
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One of the three passes over a plan: its name, how a batch is sent, and what a record that is gone means."""
+
+    kind: str
+    send: Callable[[Sequence[Pending]], None]
+    on_gone: Callable[[Pending], None]
+
+
 @dataclass(slots=True)
 class Writer:
     """Writes pending rows to one target under one lease."""
@@ -69,12 +78,12 @@ class Writer:
             self._acknowledge(rows, answer, Outcome.UPDATED)
             faults.point("after_update")
 
-        self._all("update", pending, send, on_gone=lost.append)
+        self._all(Pass("update", send, on_gone=lost.append), pending)
         return lost
 
     def create(self, pending: Sequence[Pending]) -> None:
         """Create records, each batch under a client token that was written down first."""
-        self._all("create", pending, self._send_create, on_gone=self._refuse_gone)
+        self._all(Pass("create", self._send_create, on_gone=self._refuse_gone), pending)
         self._settle()
 
     def delete(self, ids: Sequence[str], keys: Sequence[str]) -> None:
@@ -87,7 +96,7 @@ class Writer:
             self._count_deleted(rows)
             faults.point("after_delete")
 
-        self._all("delete", pending, send, on_gone=lambda p: self._count_deleted([p]))
+        self._all(Pass("delete", send, on_gone=lambda p: self._count_deleted([p])), pending)
 
     def replay(self, entry: JournalEntry) -> Sequence[Written]:
         """Send a journalled create again, byte for byte under its token: applied once, arrived or not.
@@ -104,18 +113,12 @@ class Writer:
 
     # -- batches ---------------------------------------------------------------------------------------------------
 
-    def _all(
-        self,
-        kind: str,
-        pending: Sequence[Pending],
-        send: Callable[[Sequence[Pending]], None],
-        on_gone: Callable[[Pending], None],
-    ) -> None:
-        self._caps.setdefault(kind, getattr(self.target.limits, f"{kind}_rows"))
-        for rows in self._batches(kind, pending):
-            self._send(kind, rows, send, on_gone)
-            self._sent[kind] += len(rows)
-            self.progress(kind, self._sent[kind], max(self.totals.get(kind, 0), self._sent[kind]))
+    def _all(self, step: Pass, pending: Sequence[Pending]) -> None:
+        self._caps.setdefault(step.kind, getattr(self.target.limits, f"{step.kind}_rows"))
+        for rows in self._batches(step.kind, pending):
+            self._send(step, rows)
+            self._sent[step.kind] += len(rows)
+            self.progress(step.kind, self._sent[step.kind], max(self.totals.get(step.kind, 0), self._sent[step.kind]))
 
     def _batches(self, kind: str, pending: Sequence[Pending]) -> Iterator[Sequence[Pending]]:
         start = 0
@@ -129,40 +132,28 @@ class Writer:
             yield pending[start:end]
             start = end
 
-    def _send(
-        self,
-        kind: str,
-        rows: Sequence[Pending],
-        send: Callable[[Sequence[Pending]], None],
-        on_gone: Callable[[Pending], None],
-    ) -> bool:
+    def _send(self, step: Pass, rows: Sequence[Pending]) -> bool:
         """Send a batch; on refusal its halves, down to the single row that is to blame. True: all rows were taken."""
-        if len(rows) > self._caps[kind]:  # half of a batch that was too large, and so would this be
-            return self._halve(kind, rows, send, on_gone, guilty=False)
+        if len(rows) > self._caps[step.kind]:  # half of a batch that was too large, and so would this be
+            return self._halve(step, rows, guilty=False)
         self.held.ensure()
         try:
-            send(rows)
+            step.send(rows)
         except BadBatch as refused:
-            if isinstance(refused, Gone) and self._drop_gone(kind, rows, send, on_gone):
+            if isinstance(refused, Gone) and self._drop_gone(step, rows):
                 return False
             if len(rows) > 1:
                 if isinstance(refused, TooLarge):
-                    self._caps[kind] = min(self._caps[kind], (len(rows) + 1) // 2)
-                self._halve(kind, rows, send, on_gone, guilty=not isinstance(refused, TooLarge))
+                    self._caps[step.kind] = min(self._caps[step.kind], (len(rows) + 1) // 2)
+                self._halve(step, rows, guilty=not isinstance(refused, TooLarge))
             elif isinstance(refused, Gone):
-                on_gone(rows[0])
+                step.on_gone(rows[0])
             else:
                 self._reject(rows[0], refused)
             return False
         return True
 
-    def _drop_gone(
-        self,
-        kind: str,
-        rows: Sequence[Pending],
-        send: Callable[[Sequence[Pending]], None],
-        on_gone: Callable[[Pending], None],
-    ) -> bool:
+    def _drop_gone(self, step: Pass, rows: Sequence[Pending]) -> bool:
         """Send a batch again without the records that are gone; False when none is said to be.
 
         A delete whose answer was lost finds its whole batch gone: asked for at once, not found one by one.
@@ -173,26 +164,18 @@ class Writer:
             return False
         for pending in rows:
             if pending.record in gone:
-                on_gone(pending)
+                step.on_gone(pending)
         if left:
-            self._send(kind, left, send, on_gone)
+            self._send(step, left)
         return True
 
-    def _halve(
-        self,
-        kind: str,
-        rows: Sequence[Pending],
-        send: Callable[[Sequence[Pending]], None],
-        on_gone: Callable[[Pending], None],
-        *,
-        guilty: bool,
-    ) -> bool:
+    def _halve(self, step: Pass, rows: Sequence[Pending], *, guilty: bool) -> bool:
         """Send the halves. Where a bad row is among the rows and not in the first half, the second is halved unsent."""
         first, rest = rows[: len(rows) // 2], rows[len(rows) // 2 :]
-        fine = self._send(kind, first, send, on_gone)
+        fine = self._send(step, first)
         if guilty and fine and len(rest) > 1:
-            return self._halve(kind, rest, send, on_gone, guilty=True)
-        return self._send(kind, rest, send, on_gone) and fine
+            return self._halve(step, rest, guilty=True)
+        return self._send(step, rest) and fine
 
     def _send_create(self, rows: Sequence[Pending]) -> None:
         payload = self.target.payload([p.body for p in rows])

@@ -90,7 +90,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "currency": "three letters, for `type: currency`",
         "options": "options of a new single or multi select, in this order",
         "field": "name of the field on the board; without it the column's name",
-        "person_id": "reserved: ids of persons are taken for `open_id` today, whatever stands here",
+        "person_id": "which ids of persons the column holds; one kind for all person columns of a sync",
         "skip": "do not send this column",
     },
     "TimeWindows": {

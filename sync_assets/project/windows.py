@@ -169,7 +169,10 @@ def _parse(spec: TimeWindows, key: str, tz: ZoneInfo) -> datetime | None:
             start = instant(datetime.strptime(key, form), tz)
     except (ValueError, OverflowError):
         return None
-    return start if key_of(spec, floor(spec, start, tz)) == key else None
+    # The wall clock that the window before ends with, also where a change skips it: windows meet without a gap for
+    # naive columns, too.
+    start = floor(spec, start, tz)
+    return start if key_of(spec, start) == key else None
 
 
 _FORM = {

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sync_assets.engine.errors import RejectRow
@@ -37,6 +37,7 @@ def outcome(work: Callable[[], Sequence[Any]]) -> object:
 
 
 @given(st.sampled_from(KINDS), st.one_of(ONE_TYPE, MIXED))
+@example(cells.NUMBER, [Decimal("sNaN")])
 def test_a_column_becomes_what_its_values_become(kind: int, values: list[Any]) -> None:
     made = columns.codec(kind, "f", WallClock(ZONE))
     assert outcome(lambda: made.canonise(values)) == outcome(lambda: [made.one.canonise(v) for v in values])

@@ -93,7 +93,10 @@ def _decimals(values: Values) -> Sequence[Canonical] | None:
     texts = [None if v is None else str(v) for v in values]
     if max(map(len, filter(None, texts))) > SHORT:
         return None
-    found = [None if t is None else float(t) for t in texts]
+    try:
+        found = [None if t is None else float(t) for t in texts]
+    except ValueError:  # a signalling NaN
+        return None
     return found if math.isfinite(sum(filter(None, found))) else None
 
 

@@ -138,7 +138,7 @@ def test_a_process_that_lives_is_not_gone() -> None:
 
 
 def test_a_stopped_process_is_not_gone_a_zombie_and_a_dead_one_are() -> None:
-    with child(NAME + "; input()") as process:
+    with child(NAME + "; import time; time.sleep(60)") as process:
         assert process.stdout is not None
         name = process.stdout.readline().rstrip("\n")
         assert not is_gone(name)

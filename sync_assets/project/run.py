@@ -46,20 +46,7 @@ def run_sync(
     store: ControlStore | None = None,
 ) -> Report:
     """Run one sync, or some partitions of it, and keep its history. Raises `Stop` or `Retry`."""
-    placed = project.sync(name)
-    with ExitStack() as stack:
-        stack.enter_context(_naming(name))
-        control = store or stack.enter_context(_opened_store())
-        source, target = _open(project, placed, mode, stack)
-        run = Run(
-            job=job_of(placed, mode, run_id, accept_empty),
-            source=source,
-            target=target,
-            store=control,
-            partitions=wanted(placed, partitions),
-            owner=holder_name(run_id),
-            progress=progress,
-        )
+    with _prepared(project, name, partitions, mode, store, progress, run_id=run_id, accept_empty=accept_empty) as run:
         return _recorded(run, run_id or f"cli-{time.time_ns()}", ",".join(partitions or ()))
 
 
@@ -73,14 +60,40 @@ def plan_sync(
     store: ControlStore | None = None,
 ) -> Report:
     """What a run would do: the report of a run that writes nothing, on either side."""
+    keys = [partition] if partition else None
+    with _prepared(project, name, keys, mode, store, progress, dry=True) as run:
+        return run.execute()
+
+
+@contextmanager
+def _prepared(
+    project: Project,
+    name: str,
+    keys: Sequence[str] | None,
+    mode: Mode | None,
+    store: ControlStore | None,
+    progress: Progress,
+    *,
+    run_id: str = "",
+    accept_empty: bool = False,
+    dry: bool = False,
+) -> Iterator[Run]:
+    """A run with its source, target and control database open, all closed again afterwards."""
     placed = project.sync(name)
     with ExitStack() as stack:
         stack.enter_context(_naming(name))
         control = store or stack.enter_context(_opened_store())
         source, target = _open(project, placed, mode, stack)
-        parts = wanted(placed, [partition] if partition else None)
-        job = job_of(placed, mode, "", accept_empty=False)
-        return Run(job, source, target, control, parts, progress=progress, dry=True).execute()
+        yield Run(
+            job=job_of(placed, mode, run_id, accept_empty),
+            source=source,
+            target=target,
+            store=control,
+            partitions=wanted(placed, keys),
+            owner=holder_name(run_id),
+            progress=progress,
+            dry=dry,
+        )
 
 
 def observe_sync(project: Project, name: str, partitions: Sequence[str] | None = None) -> Mapping[str, Observation]:

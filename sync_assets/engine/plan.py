@@ -135,7 +135,8 @@ class SourceRows:
         return True
 
     def _rowwise(self, batch: Batch, part: int, label: str) -> Iterable[Values]:
-        for number, row in enumerate(batch.rows, batch.sequence + 1):
+        first = self.read[part] - len(batch.rows) + 1  # of its partition; the batch is counted already
+        for number, row in enumerate(batch.rows, first):
             values: list[Canonical] = []
             fault: RejectRow | None = None
             for f, i in zip(self.canonise, self.pick, strict=True):

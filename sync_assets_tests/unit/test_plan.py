@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync_assets.engine.errors import Stop
+from sync_assets.engine.errors import RejectRow, Stop
 from sync_assets.engine.model import Batch, Mode, Record
 from sync_assets.engine.plan import ByColumns, ByContent, Plan, SourceRows, digest, key_text, same
 from sync_assets.testing.board import REFUSED, canonise
@@ -281,3 +281,15 @@ def test_a_good_row_beside_a_rejected_one_of_its_key_is_a_duplicate() -> None:
         rows.add(Batch(("id", "name"), [second]))
         with pytest.raises(Stop, match="key must be unique"):
             rows.refuse_duplicates("orders", ["id"])
+
+
+def test_rows_without_a_usable_key_are_told_apart_by_their_number() -> None:
+    """Batches are numbered, not rows: two bad rows of two batches must not share a name, or one reject is lost."""
+
+    def refuse(value: Any) -> Any:
+        raise RejectRow("not a key", field="id")
+
+    rows = SourceRows(ByColumns([0]), [refuse, str], [0, 1])
+    for number in range(2):
+        rows.add(Batch(("id", "name"), [("?", "a"), ("?", "b")], number))
+    assert [r.key for r in rows.rejected] == ["row 1", "row 2", "row 3", "row 4"]

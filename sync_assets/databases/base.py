@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from sync_assets.engine.errors import Stop, SyncError
 from sync_assets.engine.model import Batch, Finding, Row, Schema
+from sync_assets.engine.tables.writing import TableTarget
 
 Dialect = Literal["postgres", "mysql", "sqlite"]
 Tls = Literal["off", "prefer", "require", "verify"]
@@ -109,6 +110,13 @@ def open_database(name: str, args: ConnectionArgs) -> Database:
         )
     module = importlib.import_module(f"{__package__}.{name}")
     return cast(Database, module.open_database(args))
+
+
+def open_tables(name: str, args: ConnectionArgs) -> TableTarget:
+    """Database `name` as source and target of whole tables (`databases/<name>/tables/`); nothing is dialled yet."""
+    open_database(name, args)  # refuses an unknown name
+    module = importlib.import_module(f"{__package__}.{name}.tables")
+    return cast(TableTarget, module.open_tables(args))
 
 
 def installed() -> list[str]:

@@ -48,7 +48,8 @@ class BucketRule:
     """Which bucket a row is in.
 
     With `width`: the one key column is an integer, and its bucket is key / width, cut towards zero. Otherwise the
-    key is hashed as the digests are (`Hashing.kind`), and its bucket is abs(hash % count).
+    key is hashed as the digests are (`Hashing.kind`), and its bucket is abs(hash % count). Without `columns` (a table
+    without a key) all rows are in bucket 0.
     """
 
     columns: tuple[str, ...]
@@ -155,6 +156,7 @@ class TableSource(Protocol):
 
     dialect: str
     place: str  # for messages: "connection shop"
+    address: str  # which database this is, for leases: "postgres://127.0.0.1:5432/shop"; holds no secret
 
     def tables(self) -> Sequence[TableEntry]:
         """All tables, views and foreign tables that are no system's, in the order of their names."""
@@ -176,7 +178,10 @@ class TableSource(Protocol):
 
     def hashing(self, other: TableSource, mine: Sequence[ColumnShape], theirs: Sequence[ColumnShape],
                 key: Sequence[str], rows: int) -> tuple[Hashing, Hashing] | None:  # fmt: skip
-        """How this side and the other take hashes of these columns; None where they cannot be compared by hash."""
+        """How this side and the other take hashes of these columns; None where they cannot be compared by hash.
+
+        `key` are names of this side, perhaps none. About `rows` rows: buckets of 100 rows, at most 100,000 of them.
+        """
         ...
 
     def snapshot(self, tables: Sequence[TableName], streams: int) -> AbstractContextManager[Snapshot]:

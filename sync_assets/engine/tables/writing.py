@@ -69,7 +69,8 @@ class Merge:
     """How staged rows go into their table. Unchanged rows are not touched.
 
     `newer`: update only where the staged value of this column is larger. `replace` False: only missing rows are
-    added. `scope` with `delete_missing`: rows of the table in the scope that are not staged are deleted.
+    added. `scope` with `delete_missing`: rows of the table in the scope that are not staged are deleted. `add` False:
+    nothing is created or updated, only deleted. Without a `key` all staged rows are added as they are.
     """
 
     key: tuple[str, ...]
@@ -77,6 +78,7 @@ class Merge:
     replace: bool = True
     newer: str | None = None
     delete_missing: bool = False
+    add: bool = True
     scope: tuple[Condition, ...] = ()
 
 
@@ -104,6 +106,10 @@ class Writer(Protocol):
 
     def try_load(self, table: TableName, columns: Sequence[ColumnShape], lines: Sequence[bytes]) -> None:
         """Add rows given as LINES inside a batch, or none of them: a savepoint is kept. Raises `BadBatch`."""
+        ...
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Inside a batch: what the block does is undone when it raises, and the batch stays usable."""
         ...
 
     def stage(self, table: TableName, columns: Sequence[ColumnShape]) -> TableName:

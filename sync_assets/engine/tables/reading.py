@@ -130,6 +130,10 @@ class Reader(Protocol):
 
     def count(self, selection: Selection) -> int: ...
 
+    def empty(self, selection: Selection) -> bool:
+        """Whether there is no such row; looks at one at most."""
+        ...
+
     def newest(self, selection: Selection, column: str) -> str | None:
         """The largest value of `column` as canonical text."""
         ...

@@ -91,6 +91,10 @@ class Writer(Protocol):
 
     moved: Moved
 
+    def serve(self, sync: str, token: int) -> Head:
+        """From now on write for this sync: as `TableTarget.take_over`, on this connection."""
+        ...
+
     def batch(self, id: str, *, position: str | None = None, ends: bool = False) -> AbstractContextManager[bool]:
         """One transaction: checks the fence, then yields whether the batch is still to be done (False: the ledger has
         it); at the end writes the ledger row, and commits.
@@ -175,4 +179,10 @@ class TableTarget(TableSource, Protocol):
         """Put the fencing token into the head row (made if missing). Raises `Fenced` when it holds a larger one."""
         ...
 
-    def writer(self, sync: str, token: int) -> Writer: ...
+    def peek(self, sync: str) -> Head:
+        """The head row without touching it; ``Head(0, 0, None, None)`` when there is none, or no ledger yet."""
+        ...
+
+    def writer(self, sync: str = "", token: int = 0) -> Writer:
+        """A connection to write through; without a sync it waits for `Writer.serve`."""
+        ...

@@ -94,6 +94,7 @@ class Finding:
     ok: bool
     what: str
     hint: str = ""
+    writes: bool = False  # this finding says that the user could change something in the database
 
 
 class Source(Protocol):
@@ -221,6 +222,7 @@ class Report:
     changes: tuple[Change, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     notes: tuple[str, ...] = ()  # things a person should know: fields created, types that differ, guards
+    drift: tuple[str, ...] = ()  # differences in structure between a source table and its target, mended or not
     schema: Schema = ()
     link: str = ""
 

@@ -64,7 +64,8 @@ def _rights(database: MySQLDatabase) -> list[Finding]:
     found = Finding(count > 0, f"may see {count} tables", "" if count else READER)
     could = writes(str(row[0]) for row in _rows(database, "show grants"))
     if could:
-        return [found, Finding(True, f"this user could do more than read: {', '.join(could)[:120]}", READER)]
+        what = f"this user could do more than read: {', '.join(could)[:120]}"
+        return [found, Finding(True, what, READER, writes=True)]
     return [found, Finding(True, "this user can only read")]
 
 

@@ -72,8 +72,8 @@ def _server(database: PostgresDatabase) -> list[Finding]:
 def _rights(superuser: bool, readable: int, writable: int, creatable: int) -> list[Finding]:
     found = Finding(readable > 0, f"may read {readable} tables", "" if readable else READER)
     if superuser:
-        return [found, Finding(True, "this user is a superuser, and could write anything", READER)]
+        return [found, Finding(True, "this user is a superuser, and could write anything", READER, writes=True)]
     if writable or creatable:
         what = f"this user could write {writable} tables and create objects in {creatable} schemas"
-        return [found, Finding(True, what, READER)]
+        return [found, Finding(True, what, READER, writes=True)]
     return [found, Finding(True, "this user can only read")]

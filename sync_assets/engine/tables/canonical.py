@@ -41,6 +41,25 @@ TEXTS = frozenset(
     {ColumnType.TEXT, ColumnType.ENUM, ColumnType.SET, ColumnType.JSON, ColumnType.INTERVAL, ColumnType.OTHER}
 )
 NULL = "~"
+_WHOLE = frozenset({ColumnType.BOOL, ColumnType.INTEGER, ColumnType.BIGINT, ColumnType.DECIMAL})
+_CLOCKS = frozenset({ColumnType.DATETIME, ColumnType.INSTANT})
+
+
+def common(mine: ColumnType, theirs: ColumnType) -> ColumnType | None:
+    """The type that a column of each side is framed as, so that equal values hash alike; None: not comparable.
+
+    A text that holds another type's values holds their canonical texts (a uuid in char(36), a SET as JSON array).
+    Symmetric, so both sides choose alike. The texts themselves are those of each side's own type.
+    """
+    if mine is theirs:
+        return mine
+    pair = {mine, theirs}
+    if pair <= _WHOLE:
+        return ColumnType.DECIMAL
+    if pair <= _CLOCKS:
+        return ColumnType.DATETIME
+    apart = pair & {ColumnType.FLOAT, ColumnType.BLOB} or pair == {ColumnType.TIME, ColumnType.INTERVAL}
+    return ColumnType.TEXT if pair & TEXTS and not apart else None
 
 
 def canonical_text(value: Any, type: ColumnType) -> str | None:

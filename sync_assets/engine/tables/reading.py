@@ -19,7 +19,12 @@ Key = tuple[str, ...]  # the key of a row as canonical texts
 
 
 class Form(StrEnum):
-    """How rows travel. Blocks hold whole rows; a stream of blocks is one COPY or LOAD."""
+    """How rows travel. Blocks hold whole rows; a stream of blocks is one COPY or LOAD.
+
+    Values in LINES are as the target reads them. For ``postgres``: its own input (bytea as ``\\x..``, instants with
+    ``+00``). For ``mysql`` and ``sqlite``: the canonical texts, but a FLOAT as usual (``0.1``, ``1e-07``: the canonical
+    text is for hashes only), a single as its double; BLOB as hex.
+    """
 
     PG_BINARY = "pg_binary"  # COPY BINARY, header and trailer included, passed on unseen
     ARROW = "arrow"  # Arrow IPC stream of record batches

@@ -8,9 +8,10 @@ and position together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 from sync_assets.engine.model import Counts
@@ -24,13 +25,15 @@ Policy = Literal["apply", "stop", "ignore"]
 class Wanted:
     """A table that the target should have.
 
-    `columns` are the source's, under the names they have in the target. `key` are names in the target.
+    `columns` are the source's, under the names they have in the target. `key` are names in the target. `names` says
+    for columns that changed their name what they are called in the target: indexes and foreign keys follow it.
     """
 
     source: TableShape
     table: TableName
     columns: tuple[ColumnShape, ...]
     key: tuple[str, ...]
+    names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +137,11 @@ class Writer(Protocol):
         """Inside a batch: delete all rows of the scope; readers see them until the commit."""
         ...
 
-    def twin(self, table: TableName) -> TableName:
-        """An empty table built like `table`, without its indexes, to be filled and swapped; outside of any batch."""
+    def twin(self, table: TableName, *, keep: bool = False) -> TableName:
+        """A table built like `table`, without its indexes, to be filled and swapped; outside of any batch.
+
+        Empty, unless one is there and `keep` asks for it with what it holds. The same name each time.
+        """
         ...
 
     def swap(self, twin: TableName, table: TableName, id: str, *, position: str | None = None) -> bool:

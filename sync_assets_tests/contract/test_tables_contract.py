@@ -9,3 +9,4 @@ from sync_assets.testing.tables.contract_merge import *  # noqa: F403
 from sync_assets.testing.tables.contract_reading import *  # noqa: F403
 from sync_assets.testing.tables.contract_rows import *  # noqa: F403
 from sync_assets.testing.tables.contract_swap import *  # noqa: F403
+from sync_assets.testing.tables.desk import at  # noqa: F401

@@ -1,5 +1,5 @@
 # ruff: noqa: S101, S608 (tests)
-"""Broken worlds: missing rights, killed and cut connections, lost answers. Tests over `server_lab`, where there is a server."""
+"""Broken worlds: missing rights, killed and cut connections, lost answers. Tests over `lab` and `server_lab`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def test_a_missing_right_to_write_is_named(server_lab: TableLab) -> None:
         pass
     user = f"half_{lab.dialect}"
     if lab.dialect == "postgres":
-        grants = [f"grant usage on schema sync_assets to {user}", f"grant all on all tables in schema sync_assets to {user}",
+        grants = [f"grant usage on schema sync_assets to {user}",
+                  f"grant all on all tables in schema sync_assets to {user}",
                   f"grant select on {lab.at('t')} to {user}"]  # fmt: skip
     else:
         grants = [f"grant select on {lab.at('t')} to {user}",
@@ -137,7 +138,7 @@ def test_a_target_without_transactions_is_refused(server_lab: TableLab) -> None:
         pytest.skip("only MySQL has engines without transactions")
     lab.execute(f"create table {lab.at('t')} (id bigint primary key, t text, n int) engine=MyISAM")
     with desk(lab) as at:
-        with pytest.raises(Stop, match="(?i)myisam"), at.writer.batch("b"):
+        with pytest.raises(Stop, match=r"(?i)myisam"), at.writer.batch("b"):
             at.load("t", [("1", "a", None)])
         assert lab.count("t") == 0
 

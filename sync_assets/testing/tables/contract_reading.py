@@ -131,9 +131,9 @@ def test_an_empty_table(lab: TableLab) -> None:
 
 
 def test_texts_arrive_as_they_are(lab: TableLab) -> None:
-    texts = ["", " ", "  trailing  ", "\t", "\n", "\r", "\r\n", "\\", "\\N", "\\n", "\\.", "NULL", "null", '"', "'", "''",
-             "\v\f\b\a\x1b\x7f\x01", "😀👨‍👩‍👧", "中文", "é", "e\u0301", "\ufeff", "\u2028", "a\tb\\tc", "\\\\", "%s", "\x85", None,
-             "0", "\ufffd", "x" * 200]  # fmt: skip
+    texts = ["", " ", "  trailing  ", "\t", "\n", "\r", "\r\n", "\\", "\\N", "\\n", "\\.", "NULL", "null", '"', "'",
+             "\v\f\b\a\x1b\x7f\x01", "😀👨‍👩‍👧", "中文", "é", "e\u0301", "\ufeff", "\u2028", "a\tb\\tc", "\\\\", "%s",
+             "''", "\x85", None, "0", "\ufffd", "x" * 200]  # fmt: skip
     name = lab.make("texts", {"id": "big not null", "t": "text"}, key=["id"])
     lab.fill("texts", list(enumerate(texts)))
     with opened(lab) as source:

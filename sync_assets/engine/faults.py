@@ -16,6 +16,11 @@ POINTS = (
     "after_lease", "after_read", "after_shape", "after_scan", "after_replay", "after_plan", "before_update",
     "after_update", "after_journal", "after_create", "before_delete", "after_delete", "before_state", "after_state",
 )  # fmt: skip
+# The same for runs over tables.
+TABLE_POINTS = (
+    "after_lease", "after_build", "after_choice", "in_slice", "after_slice", "before_apply", "in_apply", "after_apply",
+    "before_swap", "after_swap", "before_end", "before_proof",
+)  # fmt: skip
 
 _armed = os.environ.get("SYNC_ASSETS_FAULT", "")
 _passed: dict[str, int] = {}

@@ -65,6 +65,7 @@ class TableJob:
     reject_limit: int = 0
     append_column: str = "sync_batch"
     spec_digest: str = ""
+    lease: str = ""  # jobs of one name share a lease; empty: one for the target table
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,6 @@ class Pace:
 
     streams: int = 4
     slice_bytes: int = 64 * 1024 * 1024
-    compare_streams: int = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,290 @@
+"""One run over tables, from the leases to the reports. The only way that rows take from database to database.
+
+    leases -> shapes, design, build -> one moment of the source -> choose a way for each table
+           -> ship, referenced tables first -> deletes, referenced tables last
+           -> indexes, constraints, sequences -> proof -> reports
+
+One failed table or window does not hold up the others. A run that was killed is simply run again: what took effect is
+in the target's ledger.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sync_assets.engine import faults
+from sync_assets.engine.control import ControlStore, SyncState
+from sync_assets.engine.errors import Retry, Stop, SyncError
+from sync_assets.engine.lease import SECONDS, HeldLease, holding, steady
+from sync_assets.engine.model import Progress, Report, silent
+from sync_assets.engine.tables.choose import Chooser
+from sync_assets.engine.tables.job import Pace, TableJob, Verdict
+from sync_assets.engine.tables.lanes import Lanes, Readers, reading
+from sync_assets.engine.tables.order import generations
+from sync_assets.engine.tables.prove import prove, verdict
+from sync_assets.engine.tables.reading import Snapshot, TableSource
+from sync_assets.engine.tables.report import Outcome, foreseen, outcomes
+from sync_assets.engine.tables.shape import TableName
+from sync_assets.engine.tables.ship import Shipping
+from sync_assets.engine.tables.structure import Structure
+from sync_assets.engine.tables.work import Way, Work
+from sync_assets.engine.tables.writing import TableTarget
+
+
+@dataclass(slots=True)
+class TablesRun:
+    """The state of one run. `execute` is the story; each step is a method below it."""
+
+    jobs: Sequence[TableJob]
+    source: TableSource
+    target: TableTarget
+    store: ControlStore
+    owner: str = ""
+    progress: Progress = silent
+    pace: Pace = field(default_factory=Pace)
+    dry: bool = False
+    run_id: str = ""
+    accept_empty: bool = False
+    clock: Callable[[], float] = steady
+    lease_seconds: float = SECONDS
+    works: list[Work] = field(default_factory=list)
+    tokens: dict[str, int] = field(default_factory=dict)  # by sync
+    received: int = 0
+    sent: int = 0
+    _held: list[HeldLease] = field(default_factory=list)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+    _done: int = 0
+
+    def execute(self) -> dict[str, Outcome]:
+        """Do it all. Raises `Stop` or `Retry` for what concerns all tables; each table's own end is in its outcome."""
+        started = self.clock()
+        structure = Structure(self.source, self.target, self.jobs)
+        with ExitStack() as stack:
+            if not self.dry:
+                self._lease(structure, stack)
+                self.target.open_ledger()
+            self._steps(structure)
+            found = outcomes(structure, self.works, self)
+            self._remember(structure)
+        for outcome in found.values():
+            if outcome.report is not None:
+                outcome.report.seconds = self.clock() - started
+        return found
+
+    def verify(self) -> dict[str, Verdict | SyncError]:
+        """Compare whole tables and change nothing."""
+        structure = Structure(self.source, self.target, self.jobs)
+        structure.look()
+        works = structure.works()
+        found: dict[str, Verdict | SyncError] = dict(structure.errors)
+        with self._both(works) as (here, there):
+            for work in works:
+                self.progress("compare", len(found), len(self.jobs))
+                with here.one() as ours, there.one() as theirs:
+                    found[work.ledger] = verdict(self.source, self.target, work, ours, theirs)
+        return found
+
+    def _steps(self, structure: Structure) -> None:
+        self.progress("structure", 0, None)
+        structure.look()
+        if self.dry:
+            self._foresee(structure)
+            return
+        structure.build()
+        faults.point("after_build")
+        oldest = self.source.oldest_writer() if any(job.watermark for job in self.jobs) else None
+        with self.source.snapshot(self._sources(structure), self.pace.streams) as snapshot:
+            structure.refuse_changed()
+            self.works = structure.works()
+            for work in self.works:
+                work.token = self.tokens[work.job.sync]
+                work.notes += snapshot.notes
+            lanes = Lanes(snapshot, self.target, self.pace.streams)
+            try:
+                self._through(structure, snapshot, lanes, oldest)
+            finally:
+                lanes.close()
+
+    def _through(self, structure: Structure, snapshot: Snapshot, lanes: Lanes, oldest: str | None) -> None:
+        self._choose(structure, lanes, oldest)
+        faults.point("after_choice")
+        self._ship(structure, snapshot, lanes)
+        self.ensure()
+        if structure.design.after:
+            self.progress("indexes and constraints", 0, None)
+            self.target.build(structure.design.after)
+        faults.point("before_proof")
+        self._prove(lanes)
+        self.received = sum(lane.bytes[0] for lane in lanes.lanes)
+        self.sent = sum(lane.bytes[1] for lane in lanes.lanes)
+
+    # -- leases
+
+    def _lease(self, structure: Structure, stack: ExitStack) -> None:
+        taken: dict[str, HeldLease] = {}
+        for job in self.jobs:
+            name = job.lease or f"{self.target.address}/{job.target}"
+            try:
+                if name not in taken:
+                    held = holding(self.store, name, self.owner, seconds=self.lease_seconds, clock=self.clock)
+                    taken[name] = stack.enter_context(held)
+            except SyncError as error:
+                structure.errors[job.sync] = error
+                continue
+            self.tokens[job.sync] = taken[name].lease.token
+        self._held = list(taken.values())
+        faults.point("after_lease")
+
+    def ensure(self) -> None:
+        """Renew the leases if they grow old. Raises `Fenced`. From any thread."""
+        with self._guard:
+            for held in self._held:
+                held.ensure()
+
+    # -- the steps
+
+    def _sources(self, structure: Structure) -> list[TableName]:
+        return sorted({job.source for job in structure.left() if job.source is not None})
+
+    def _choose(self, structure: Structure, lanes: Lanes, oldest: str | None) -> None:
+        chooser = Chooser(self.source, self.target, structure.existing, structure.fresh, oldest)
+        standing = sorted({w.table for w in self.works if w.table not in structure.fresh})
+
+        def choose(work: Work, there: Readers) -> None:
+            with lanes.one() as lane, there.one() as reader:
+                work.head = lane.writer.serve(work.ledger, work.token)
+                chooser.choose(work, lane.reader, reader)
+            self._tell("compare", len(self.works))
+
+        with reading(self.target, standing, self.pace.streams) as there:
+            lanes.each(lambda work: self._kept(work, lambda: choose(work, there)), self._going())
+
+    def _ship(self, structure: Structure, snapshot: Snapshot, lanes: Lanes) -> None:
+        references = self._references(structure)
+        pointed = frozenset(to for tables in references.values() for to in tables)
+        shipping = Shipping(
+            self.source, self.target, snapshot, lanes, self.pace.slice_bytes, pointed, self.accept_empty
+        )
+        self._done = 0
+        orders = generations(references)
+        for tables in orders:
+            works = [w for w in self._going() if w.table in tables]
+            lanes.each(lambda work: self._kept(work, lambda: self._one(shipping, work)), works)
+        for tables in reversed(orders):
+            later = [w for w in self._going() if w.table in tables and w.later is not None]
+            lanes.each(lambda work: self._kept(work, work.later or _nothing), later)
+
+    def _one(self, shipping: Shipping, work: Work) -> None:
+        self.ensure()
+        shipping.ship(work)
+        if work.resumed and work.key:
+            self._settle(shipping, work)
+        self._tell("ship", len(self.works))
+
+    def _settle(self, shipping: Shipping, work: Work) -> None:
+        """The first slices of a resumed load are of an older moment: what has changed since is shipped now."""
+        chooser = Chooser(self.source, self.target, {}, frozenset(), None)
+        read, created = work.counts.read, work.counts.created
+        with shipping.lanes.one() as lane, reading(self.target, [work.table], 1) as there, there.one() as reader:
+            work.head = lane.writer.serve(work.ledger, work.token)
+            position = work.position
+            chooser.choose(work, lane.reader, reader)
+            work.position = position
+        if work.way is Way.KEYS:
+            shipping.ship(work)
+            work.counts.created += created
+            work.counts.unchanged -= created
+        else:
+            work.counts.read, work.counts.created = read, created
+
+    def _prove(self, lanes: Lanes) -> None:
+        works = self._going()
+        self._done = 0
+
+        def proved(work: Work, there: Readers) -> None:
+            with lanes.one() as lane, there.one() as reader:
+                prove(self.source, self.target, work, lane.reader, reader)
+            self._tell("prove", len(works))
+
+        with reading(self.target, sorted({w.table for w in works}), self.pace.streams) as there:
+            lanes.each(lambda work: self._kept(work, lambda: proved(work, there)), works)
+
+    def _foresee(self, structure: Structure) -> None:
+        """A plan: the same choice with nothing written, the fence included."""
+        fresh = structure.fresh
+        structure.jobs = [j for j in structure.jobs if j.target not in fresh or j.sync in structure.errors]
+        standing, structure.jobs = structure.works(), self.jobs
+        chooser = Chooser(self.source, self.target, structure.existing, frozenset(), None)
+        with self._both(standing) as (here, there):
+            for work in standing:
+                work.head = self.target.peek(work.ledger)
+                with here.one() as ours, there.one() as theirs:
+                    self._kept(work, lambda w=work, a=ours, b=theirs: chooser.choose(w, a, b))  # type: ignore[misc]
+                    foreseen(work, ours, theirs)
+        self.works = standing
+
+    # -- small things
+
+    @contextmanager
+    def _both(self, works: Sequence[Work]) -> Iterator[tuple[Readers, Readers]]:
+        sources = sorted({w.job.source for w in works if w.job.source is not None})
+        tables = sorted({w.table for w in works})
+        with reading(self.source, sources, 1) as here, reading(self.target, tables, 1) as there:
+            yield here, there
+
+    def _going(self) -> list[Work]:
+        return [w for w in self.works if w.error is None]
+
+    def _kept(self, work: Work, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except SyncError as error:
+            if work.job.sync not in error.message:
+                error.message = f"{work.job.sync}: {error.message}"
+            work.error = error
+
+    def _tell(self, stage: str, total: int) -> None:
+        with self._guard:
+            self._done += 1
+            self.progress(stage, self._done, total)
+
+    def _references(self, structure: Structure) -> Mapping[TableName, Sequence[TableName]]:
+        """Which table points to which, in names of the target."""
+        over = {job.source: job.target for job in structure.left() if job.source is not None}
+        found: dict[TableName, list[TableName]] = {}
+        for work in self.works:
+            keys = work.shape.foreign_keys
+            there = structure.existing.get(work.table)
+            theirs = [key.to for key in there.foreign_keys] if there is not None else []
+            found[work.table] = [*(over[key.to] for key in keys if key.to in over), *theirs]
+        return found
+
+    def _remember(self, structure: Structure) -> None:
+        """Rejected rows for `sync-assets rejects`, and where each table stands, for people."""
+        if self.dry:
+            return
+        leases = {h.lease.name: h.lease for h in self._held}
+        for job in structure.left():
+            works = [w for w in self.works if w.job is job and w.error is None]
+            if not works:
+                continue
+            parts = {w.part for w in works}
+            known = {r.key for r in self.store.rejects(job.sync) if r.partition in parts}
+            rejected = [r for w in works for r in w.rejected]
+            if known or rejected:
+                self.store.save_rejects(job.sync, rejected, known - {r.key for r in rejected})
+            lease = leases[job.lease or f"{self.target.address}/{job.target}"]
+            for work in works:
+                state = SyncState(work.position, None, job.spec_digest, datetime.now(UTC))
+                self.store.save_state(lease, job.sync, work.part, state)
+
+
+def _nothing() -> None:
+    """No deletes are waiting."""
+
+
+__all__ = ["Outcome", "Report", "Retry", "Stop", "TablesRun"]

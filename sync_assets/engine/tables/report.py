@@ -15,7 +15,7 @@ from sync_assets.engine.tables.compare import Difference
 from sync_assets.engine.tables.job import TableJob
 from sync_assets.engine.tables.reading import Reader
 from sync_assets.engine.tables.structure import Structure
-from sync_assets.engine.tables.work import Work
+from sync_assets.engine.tables.work import Way, Work
 
 if TYPE_CHECKING:
     from sync_assets.engine.tables.run import TablesRun
@@ -88,13 +88,16 @@ def _about(line: str, job: TableJob) -> bool:
     return job.target.name in line or (job.source is not None and job.source.name in line)
 
 
-def foreseen(work: Work, here: Reader, there: Reader) -> None:
+def foreseen(work: Work, here: Reader) -> None:
     """What a run would count, from the comparison that a plan makes."""
-    if work.error is not None:
-        return
     found = work.found
+    if work.way is Way.DIRECT:
+        rows = here.count(work.selection)
+        work.counts = Counts(read=rows, created=rows)
+        return
     if found is None or found.whole:
-        work.counts = Counts(read=here.count(work.selection))
+        rows = here.count(work.selection)
+        work.counts = Counts(read=rows, unchanged=rows)
         work.notes.append("how many rows would change is known only once they are shipped")
         return
     work.counts = _counts(work, found)

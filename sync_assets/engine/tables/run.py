@@ -11,10 +11,11 @@ in the target's ledger.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from sync_assets.engine import faults
 from sync_assets.engine.control import ControlStore, SyncState
@@ -26,7 +27,7 @@ from sync_assets.engine.tables.job import Pace, TableJob, Verdict
 from sync_assets.engine.tables.lanes import Lanes, Readers, reading
 from sync_assets.engine.tables.order import generations
 from sync_assets.engine.tables.prove import prove, verdict
-from sync_assets.engine.tables.reading import Snapshot, TableSource
+from sync_assets.engine.tables.reading import Reader, Snapshot, TableSource
 from sync_assets.engine.tables.report import Outcome, foreseen, outcomes
 from sync_assets.engine.tables.shape import TableName
 from sync_assets.engine.tables.ship import Shipping
@@ -215,24 +216,28 @@ class TablesRun:
 
     def _foresee(self, structure: Structure) -> None:
         """A plan: the same choice with nothing written, the fence included."""
-        fresh = structure.fresh
-        structure.jobs = [j for j in structure.jobs if j.target not in fresh or j.sync in structure.errors]
-        standing, structure.jobs = structure.works(), self.jobs
-        chooser = Chooser(self.source, self.target, structure.existing, frozenset(), None)
-        with self._both(standing) as (here, there):
-            for work in standing:
-                work.head = self.target.peek(work.ledger)
+        structure.pretend = True
+        self.works = structure.works()
+        chooser = Chooser(self.source, self.target, structure.existing, structure.fresh, None)
+        with self._both(self.works, structure.fresh) as (here, there):
+            for work in self.works:
                 with here.one() as ours, there.one() as theirs:
-                    self._kept(work, lambda w=work, a=ours, b=theirs: chooser.choose(w, a, b))  # type: ignore[misc]
-                    foreseen(work, ours, theirs)
-        self.works = standing
+                    self._kept(work, partial(self._foreseen, chooser, work, ours, theirs))
+
+    def _foreseen(self, chooser: Chooser, work: Work, here: Reader, there: Reader) -> None:
+        work.head = self.target.peek(work.ledger)
+        chooser.choose(work, here, there)
+        if work.table in chooser.fresh:
+            work.notes.append(f"{work.table} does not exist yet: it would be created")
+        foreseen(work, here)
 
     # -- small things
 
     @contextmanager
-    def _both(self, works: Sequence[Work]) -> Iterator[tuple[Readers, Readers]]:
+    def _both(self, works: Sequence[Work], fresh: Collection[TableName] = ()) -> Iterator[tuple[Readers, Readers]]:
+        """One moment of each side, for the tables that there are."""
         sources = sorted({w.job.source for w in works if w.job.source is not None})
-        tables = sorted({w.table for w in works})
+        tables = sorted({w.table for w in works} - set(fresh))
         with reading(self.source, sources, 1) as here, reading(self.target, tables, 1) as there:
             yield here, there
 

@@ -28,6 +28,7 @@ class Structure:
     fresh: frozenset[TableName] = frozenset()
     design: Design = field(default_factory=Design)
     errors: dict[str, SyncError] = field(default_factory=dict)
+    pretend: bool = False  # that missing tables were made as wanted: for a plan, which makes nothing
 
     def look(self) -> None:
         """Read the shapes of both sides and decide what is to be built."""
@@ -85,6 +86,8 @@ class Structure:
 
     def _works(self, job: TableJob) -> list[Work]:
         shape, there = self.shapes[job.sync], self.existing.get(job.target)
+        if there is None and self.pretend and job.create:
+            there = TableShape(job.target, self._wanted(job).columns)
         if there is None:
             hint = "create it, or let the sync do it: create: true"
             raise Stop(f"{job.sync}: {self.target.place} has no table {job.target}", hint=hint, code="no_table")

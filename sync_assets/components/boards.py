@@ -74,6 +74,6 @@ def _metadata(sync: PlacedSync) -> dict[str, dg.MetadataValue]:
     shown: dict[str, dg.MetadataValue] = {"mode": dg.MetadataValue.text(str(sync.spec.mode))}
     if sync.spec.title:
         shown["title"] = dg.MetadataValue.text(sync.spec.title)
-    if sync.spec.bitable.startswith("http"):
-        shown["board"] = dg.MetadataValue.url(sync.spec.bitable)
+    if sync.spec.link.startswith("http"):
+        shown["board"] = dg.MetadataValue.url(sync.spec.link)
     return shown

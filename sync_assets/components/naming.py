@@ -50,7 +50,7 @@ def group(sync: PlacedSync) -> str:
 
 def pool(sync: PlacedSync) -> str:
     """One slot per board: a second run waits instead of finding the lease taken. The lease is the real guard."""
-    link = urlsplit(sync.spec.bitable)
+    link = urlsplit(sync.spec.link)
     table = parse_qs(link.query).get("table", [sync.spec.table_name or ""])[0]
     return f"bitable_{slug(link.path.rsplit('/', 1)[-1])}_{slug(table) if table else 'base'}"
 

@@ -82,7 +82,7 @@ def _feishu(project: Project, name: str) -> Iterator[Finding]:
     boards: dict[str, list[PlacedSync]] = {}
     for sync in project.syncs.values():
         if sync.target == name:
-            boards.setdefault(expand(sync.spec.bitable), []).append(sync)
+            boards.setdefault(expand(sync.spec.link), []).append(sync)
     for text, syncs in boards.items() if app[-1].ok else ():
         names = ", ".join(sync.name for sync in syncs)
         found = check_board(client, parse_link(text))

@@ -110,7 +110,7 @@ def open_board(project: Project, placed: PlacedSync, delivery: Delivery) -> Bita
     spec = placed.spec
     board = BoardSpec(
         sync=spec.name,
-        link=expand(spec.bitable),
+        link=expand(spec.link),
         table_name=spec.table_name,
         key=tuple(spec.key),
         strategy=spec.field_types,

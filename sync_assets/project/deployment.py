@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from sync_assets.engine.errors import Stop
 from sync_assets.project import documents
 from sync_assets.project.faults import listed
-from sync_assets.project.spec import Connection, Database, Feishu, FeishuBot, SyncSpec
+from sync_assets.project.replica_spec import DatabaseReplicaSpec
+from sync_assets.project.spec import Connection, Database, Feishu, FeishuBot, MySQL, Postgres, SQLite, SyncSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,9 @@ class PlacedSync:
     """A sync with what its file says for all syncs of the file.
 
     `schedule` is the sync's own or the file's. `file` is the short name of the file: that of the folder for a
-    `defs.yaml`. `document` and `position` say where in the file it stands.
+    `defs.yaml`. `document` and `position` say where in the file it stands. `homes` are the schemas that tables without
+    a written one are in, at the source and the target; empty where that is not known without asking. `replica` is the
+    name of the replica that a table belongs to, empty for a sync that stands by itself.
     """
 
     spec: SyncSpec
@@ -31,6 +35,13 @@ class PlacedSync:
     file: str
     document: int = 0
     position: int = 0
+    homes: tuple[str, str] = ("", "")
+    replica: str = ""
+
+    @property
+    def into_table(self) -> bool:
+        """Whether the target is a table of a database, and no board."""
+        return self.spec.bitable is None
 
     @property
     def name(self) -> str:
@@ -44,18 +55,45 @@ class PlacedSync:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedReplica:
+    """A replica with the place where it is written. Its tables are in the source (`project.replicas`)."""
+
+    spec: DatabaseReplicaSpec
+    time_zone: ZoneInfo
+    path: Path
+    file: str
+    document: int = 0
+    homes: tuple[str, str] = ("", "")
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def line(self) -> int:
+        return documents.lines(self.path).line(self.document, ("attributes", "name"))
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """Everything that the YAML files of a deployment say, checked as a whole."""
 
     connections: Mapping[str, Connection]
     syncs: Mapping[str, PlacedSync]
     time_zone: ZoneInfo
+    replicas: Mapping[str, PlacedReplica] = field(default_factory=lambda: MappingProxyType({}))
 
     def sync(self, name: str) -> PlacedSync:
         """Raises `Stop` that names the nearest for a sync that does not exist."""
         if name not in self.syncs:
             raise Stop(f"there is no sync {name!r}", hint=_choice(name, self.syncs), code="sync")
         return self.syncs[name]
+
+    def replica(self, name: str) -> PlacedReplica:
+        """Raises `Stop` that names the nearest for a replica that does not exist."""
+        if name not in self.replicas:
+            raise Stop(f"there is no replica {name!r}", hint=_choice(name, self.replicas), code="replica")
+        return self.replicas[name]
 
     def connection(self, name: str) -> Connection:
         """Raises `Stop` that names the nearest for a connection that does not exist."""
@@ -66,6 +104,22 @@ class Project:
 
 def _choice(name: str, known: Mapping[str, object]) -> str:
     return f"known are {listed(known, name)}" if known else "the project has none yet: write one into sync_assets/defs"
+
+
+def home_schema(connection: Connection) -> str:
+    """The schema of tables that are written without one, as far as it can be told without asking the server."""
+    from sync_assets.store.secrets import expand
+
+    if isinstance(connection, Postgres):
+        return "public"
+    if isinstance(connection, SQLite):
+        return "main"
+    if not isinstance(connection, MySQL) or connection.database is None:
+        return ""
+    try:
+        return expand(connection.database)
+    except Stop:  # a variable that is not set: told when the connection is used
+        return ""
 
 
 def connections_of(project: Project, sync: PlacedSync) -> tuple[Database, Feishu, FeishuBot | None]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -19,19 +20,24 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from sync_assets.engine.errors import Stop
 from sync_assets.project import documents, rules
-from sync_assets.project.deployment import PlacedSync, Project, connections_of
+from sync_assets.project.deployment import PlacedReplica, PlacedSync, Project, connections_of, home_schema
 from sync_assets.project.documents import Document, Unreadable, place, shown
 from sync_assets.project.faults import Fault, ProjectInvalid, Trouble, listed
-from sync_assets.project.rules import Found, Named, Pieces, Sync
+from sync_assets.project.replica_spec import DatabaseReplicaSpec
+from sync_assets.project.rules import REPLICA, Found, Named, Pieces, Replica, Sync
 from sync_assets.project.spec import Connection, ConnectionsSpec, SyncSpec, TableSyncSpec, cron_troubles, zone_troubles
 from sync_assets.project.wording import troubles
 
-__all__ = ["PlacedSync", "Project", "ProjectInvalid", "connections_of", "load_file", "load_project",
+__all__ = ["PlacedReplica", "PlacedSync", "Project", "ProjectInvalid", "connections_of", "load_file", "load_project",
            "time_zone_of_deployment", "validate_attributes"]  # fmt: skip
 
 CONNECTIONS = "sync_assets.components.Connections"
 TABLE_SYNC = "sync_assets.components.TableSync"
-MODELS: Mapping[str, type[BaseModel]] = {CONNECTIONS: ConnectionsSpec, TABLE_SYNC: TableSyncSpec}
+MODELS: Mapping[str, type[BaseModel]] = {
+    CONNECTIONS: ConnectionsSpec,
+    TABLE_SYNC: TableSyncSpec,
+    REPLICA: DatabaseReplicaSpec,
+}
 TIME_ZONE = "SYNC_ASSETS_TIME_ZONE"
 _FILES = ("defs.yaml", "defs.yml")  # what Dagster reads
 _BESIDE = ("type", "attributes", "template_vars_module", "requirements", "post_processing")
@@ -59,9 +65,10 @@ def load_file(path: Path, project: Project | None = None) -> Project:
     read, faults = _read([path])
     found = _assembled(read, faults, project or _empty())
     own = {name: sync for name, sync in found.syncs.items() if sync.path == path}
-    if not own:
+    replicas = {name: replica for name, replica in found.replicas.items() if replica.path == path}
+    if not own and not replicas:
         raise Stop(f"{shown(path)} holds no sync", hint=f"it needs a document of type {TABLE_SYNC}", code="file")
-    return Project(found.connections, MappingProxyType(own), found.time_zone)
+    return Project(found.connections, MappingProxyType(own), found.time_zone, MappingProxyType(replicas))
 
 
 def validate_attributes(model: type[_Model], attributes: Mapping[str, Any], path: Path, *, document: int = 0) -> _Model:
@@ -133,15 +140,16 @@ def _assembled(read: Sequence[Document], faults: Sequence[Fault], base: Project)
     found += rules.check(_with_base(pieces, base))
     if found or faults:
         raise ProjectInvalid([*faults, *_placed(found)])
-    own = {c.value.name: c.value for c in pieces.connections}
-    syncs = {s.value.name: _placed_sync(s) for s in pieces.syncs}
-    return Project(MappingProxyType({**base.connections, **own}), MappingProxyType(syncs), base.time_zone)
+    known = {**base.connections, **{c.value.name: c.value for c in pieces.connections}}
+    syncs = {s.value.name: _placed_sync(s, known) for s in pieces.syncs}
+    replicas = {r.value.name: _placed_replica(r, known) for r in pieces.replicas}
+    return Project(MappingProxyType(known), MappingProxyType(syncs), base.time_zone, MappingProxyType(replicas))
 
 
 def _with_base(pieces: Pieces, base: Project) -> Pieces:
     outside = Document(Path("the project"), 0, {})
     given = [Named(outside, (), c) for c in base.connections.values()]
-    return Pieces([*given, *pieces.connections], pieces.syncs, pieces.heads, pieces.declared, pieces.complete)
+    return replace(pieces, connections=[*given, *pieces.connections])
 
 
 def _ours(document: Document) -> bool:
@@ -161,6 +169,8 @@ def _pieces(document: Document, pieces: Pieces, default: ZoneInfo) -> Iterator[T
         yield Trouble((), "attributes is missing or holds no fields", "write attributes: and the fields below it")
     elif document.type == CONNECTIONS:
         yield from _connections(document, attributes, pieces)
+    elif document.type == REPLICA:
+        yield from _replica(document, attributes, pieces, default)
     else:
         yield from _syncs(document, attributes, pieces, default)
 
@@ -171,6 +181,16 @@ def _typeless(document: Document) -> Iterator[Trouble]:
         yield Trouble((), f"{document.type} is not a type of component", f"known are {right}")
     elif document.path.name in _FILES:
         yield Trouble((), "has no type", f"begin the document with type: {TABLE_SYNC} or type: {CONNECTIONS}")
+
+
+def _replica(document: Document, attributes: dict[str, Any], pieces: Pieces, default: ZoneInfo) -> Iterator[Trouble]:
+    pieces.heads.append(document)
+    try:
+        valid = DatabaseReplicaSpec.model_validate(attributes)
+    except ValidationError as error:
+        yield from troubles(error, DatabaseReplicaSpec, attributes)
+    else:
+        pieces.replicas.append(Replica(document, valid, _zone(attributes, default)))
 
 
 def _connections(document: Document, attributes: dict[str, Any], pieces: Pieces) -> Iterator[Trouble]:
@@ -233,7 +253,23 @@ def _zone(attributes: dict[str, Any], default: ZoneInfo) -> ZoneInfo:
     return ZoneInfo(name) if isinstance(name, str) and not list(zone_troubles(name)) else default
 
 
-def _placed_sync(sync: Sync) -> PlacedSync:
+def _placed_replica(replica: Replica, known: Mapping[str, Connection]) -> PlacedReplica:
+    path, spec = replica.document.path, replica.value
+    return PlacedReplica(
+        spec=spec,
+        time_zone=replica.time_zone,
+        path=path,
+        file=_short_name(path),
+        document=replica.document.index,
+        homes=(home_schema(known[spec.source]), home_schema(known[spec.target])),
+    )
+
+
+def _short_name(path: Path) -> str:
+    return path.parent.name if path.name in _FILES else path.stem
+
+
+def _placed_sync(sync: Sync, known: Mapping[str, Connection]) -> PlacedSync:
     attributes, path = sync.document.attributes, sync.document.path
     return PlacedSync(
         spec=sync.value,
@@ -243,9 +279,10 @@ def _placed_sync(sync: Sync) -> PlacedSync:
         alerts=attributes.get("alerts"),
         time_zone=sync.time_zone,
         path=path,
-        file=path.parent.name if path.name in _FILES else path.stem,
+        file=_short_name(path),
         document=sync.document.index,
         position=int(sync.loc[-1]),
+        homes=(home_schema(known[attributes["source"]]), home_schema(known[attributes["target"]])),
     )
 
 

@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.model import Mode
-from sync_assets.project import windows
+from sync_assets.project import table_rules, windows
 from sync_assets.project.documents import Document, shown
 from sync_assets.project.faults import Loc, Trouble, listed
+from sync_assets.project.replica_spec import DatabaseReplicaSpec
 from sync_assets.project.spec import Connection, Feishu, FeishuBot, SyncSpec, TimeWindows, is_platform
 
 if TYPE_CHECKING:
@@ -48,13 +49,23 @@ class Sync:
     time_zone: ZoneInfo
 
 
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A replica that is valid by itself."""
+
+    document: Document
+    value: DatabaseReplicaSpec
+    time_zone: ZoneInfo
+
+
 @dataclass(slots=True)
 class Pieces:
-    """What could be read. `heads` are the documents of syncs; `declared` also holds names of connections that are
-    written down but not valid, so that one mistake is not reported a second time at every use."""
+    """What could be read. `heads` are the documents of syncs and replicas; `declared` also holds names of connections
+    that are written down but not valid, so that one mistake is not reported a second time at every use."""
 
     connections: list[Named] = field(default_factory=list)
     syncs: list[Sync] = field(default_factory=list)
+    replicas: list[Replica] = field(default_factory=list)
     heads: list[Document] = field(default_factory=list)
     declared: set[str] = field(default_factory=set)
     complete: bool = True  # False when a file could not be read: what is missing may be in it
@@ -66,25 +77,55 @@ def check(pieces: Pieces) -> Iterator[Found]:
     for named in pieces.connections:
         known.setdefault(named.value.name, named.value)
     yield from _distinct("connection", [(c.document, c.loc, c.value.name) for c in pieces.connections])
-    yield from _distinct("sync", [(s.document, s.loc, s.value.name) for s in pieces.syncs])
+    names = [(s.document, s.loc, s.value.name) for s in pieces.syncs]
+    yield from _distinct("sync", [*names, *((r.document, (), r.value.name) for r in pieces.replicas)])
     for document in pieces.heads:
         yield from ((document, t) for t in _references(document, known, pieces))
     for sync in pieces.syncs:
         source, target = known.get(sync.source or ""), known.get(sync.target or "")
         for trouble in _of_one(sync, source, target):
             yield sync.document, Trouble(sync.loc + trouble.loc, trouble.message, trouble.hint)
+    for replica in pieces.replicas:
+        dialect = _dialect(known.get(replica.value.source))
+        yield from ((replica.document, t) for t in table_rules.of_replica(replica.value, dialect))
+        yield from ((replica.document, t) for t in _windows(replica))
     yield from _shared_boards(pieces.syncs)
+    yield from _shared_tables([s for s in pieces.syncs if _dialect(known.get(s.target or "")) is not None])
+
+
+def _dialect(connection: Connection | None) -> Dialect | None:
+    return None if connection is None else _DIALECTS.get(connection.type)
 
 
 def _of_one(sync: Sync, source: Connection | None, target: Connection | None) -> Iterator[Trouble]:
-    yield from _link(sync.value, target if isinstance(target, Feishu) else None)
-    if source is not None and source.type in _DIALECTS:
-        yield from _queries(sync.value, _DIALECTS[source.type])
+    if _into_table(sync.value, target):
+        yield from table_rules.of_table(sync.value, sync.source, sync.target)
+    else:
+        yield from table_rules.of_board(sync.value)
+        yield from _link(sync.value, target if isinstance(target, Feishu) else None)
+    if (dialect := _dialect(source)) is not None:
+        yield from _queries(sync.value, dialect, bound=not _into_table(sync.value, target))
+        yield from table_rules.filtered(sync.value, dialect)
     parts = sync.value.partitions
     if isinstance(parts, TimeWindows) and parts.end is not None and not windows.holds_any(parts, sync.time_zone):
         yield Trouble(("partitions", "end"), f"leaves no whole {parts.every} after start", "move it, or leave it out")
     if sync.value.table is not None and not all(part.strip() for part in sync.value.table.split(".")):
         yield Trouble(("table",), "is not the name of a table", "write table or schema.table")
+
+
+def _into_table(sync: SyncSpec, target: Connection | None) -> bool:
+    """Which kind of target is meant. Where the connection is not known, the sync's own fields tell."""
+    if target is None:
+        return sync.bitable is None and sync.into is not None
+    return target.type in _DIALECTS
+
+
+def _windows(replica: Replica) -> Iterator[Trouble]:
+    for name, table in replica.value.overrides.items():
+        parts = table.partitions
+        if isinstance(parts, TimeWindows) and parts.end and not windows.holds_any(parts, replica.time_zone):
+            yield Trouble(("overrides", name, "partitions", "end"), f"leaves no whole {parts.every} after start",
+                          "move it, or leave it out")  # fmt: skip
 
 
 def _distinct(kind: str, entries: Iterable[tuple[Document, Loc, str]]) -> Iterator[Found]:
@@ -101,13 +142,15 @@ def _distinct(kind: str, entries: Iterable[tuple[Document, Loc, str]]) -> Iterat
 
 _WANTED: dict[str, tuple[str, Callable[[Connection], bool]]] = {
     "source": ("a database (mysql, postgres, sqlite)", lambda c: not isinstance(c, Feishu | FeishuBot)),
-    "target": ("a feishu connection", lambda c: isinstance(c, Feishu)),
+    "target": ("a feishu connection or a database", lambda c: not isinstance(c, FeishuBot)),
     "alerts": ("a feishu_bot connection", lambda c: isinstance(c, FeishuBot)),
 }
+_WANTED_BY_REPLICA = {**_WANTED, "target": _WANTED["source"]}
+REPLICA = "sync_assets.components.DatabaseReplica"
 
 
 def _references(document: Document, known: dict[str, Connection], pieces: Pieces) -> Iterator[Trouble]:
-    for place, (wanted, fits) in _WANTED.items():
+    for place, (wanted, fits) in (_WANTED_BY_REPLICA if document.type == REPLICA else _WANTED).items():
         name = document.attributes.get(place)
         if not isinstance(name, str) or (name not in known and _may_exist(name, pieces)):
             continue
@@ -143,8 +186,8 @@ def _seen_through(text: str) -> str | None:
 def _link(sync: SyncSpec, target: Feishu | None) -> Iterator[Trouble]:
     from sync_assets.feishu.link import parse_link
 
-    text = _seen_through(sync.bitable)
-    if text is None:
+    text = _seen_through(sync.link)
+    if not text:
         return
     try:
         link = parse_link(text)
@@ -183,11 +226,23 @@ def _shared_boards(syncs: Sequence[Sync]) -> Iterator[Found]:
             yield clone.document, Trouble((*clone.loc, "mode"), f"clone {message}", "use mode: full, or another table")
 
 
+def _shared_tables(syncs: Sequence[Sync]) -> Iterator[Found]:
+    """A table is one asset, made by one sync; of two that write it neither could prove what it holds."""
+    first: dict[tuple[str, str], Sync] = {}
+    for sync in syncs:
+        key = (sync.target or "", sync.value.into or (sync.value.table or "").split(".")[-1])
+        if key[1] and key in first:
+            other = first[key].value.name
+            message = f"{other} writes to the table {key[1]} already"
+            yield sync.document, Trouble((*sync.loc, "into"), message, "write into another table")
+        first.setdefault(key, sync)
+
+
 def _board(sync: SyncSpec) -> tuple[str, str, str] | None:
     from sync_assets.feishu.link import parse_link
 
     try:
-        link = parse_link(_seen_through(sync.bitable) or "")
+        link = parse_link(_seen_through(sync.link) or "")
     except Stop:
         return None
     return link.host, link.token, link.table_id or f"name:{(sync.table_name or '').strip()}"
@@ -196,10 +251,11 @@ def _board(sync: SyncSpec) -> tuple[str, str, str] | None:
 # -- queries ----------------------------------------------------------------------------------------------------
 
 
-def _queries(sync: SyncSpec, dialect: Dialect) -> Iterator[Trouble]:
+def _queries(sync: SyncSpec, dialect: Dialect, bound: bool) -> Iterator[Trouble]:
     if sync.query is not None:
         names = yield from _parsed(("query",), sync.query, dialect)
-        yield from _bound(sync, names) if names is not None else ()
+        if names is not None:
+            yield from _bound(sync, names) if bound else table_rules.unbound(names)
     if sync.sensor is not None and sync.sensor.query is not None:
         names = yield from _parsed(("sensor", "query"), sync.sensor.query, dialect)
         if names:

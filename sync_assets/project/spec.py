@@ -27,6 +27,8 @@ from pydantic import (
 )
 
 from sync_assets.engine.model import Mode
+from sync_assets.engine.tables.job import Changes, Proof
+from sync_assets.engine.tables.writing import Policy
 from sync_assets.project import cron
 from sync_assets.project.faults import RuleFaults, Trouble, nearest
 from sync_assets.store.address import is_host
@@ -203,7 +205,9 @@ Strategy = Literal["raw", "base", "auto", "intelligence"]
 class ColumnSpec(Strict):
     """What to do with one source column, over what the field strategy would do."""
 
-    field: str | None = Field(default=None, min_length=1, max_length=100, description="name on the board")
+    field: str | None = Field(
+        default=None, min_length=1, max_length=100, description="name on the board, or of the target table's column"
+    )
     type: FieldType | None = None
     format: str | None = Field(default=None, description="Feishu formatter: 0.00, yyyy-MM-dd HH:mm, ...")
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
@@ -240,18 +244,44 @@ class FixedValues(Strict):
         return self
 
 
+class KeyRanges(Strict):
+    """Partitions by ranges of one whole-number column, for tables: [start, start + size), and so on up to end."""
+
+    by: Literal["key"] = Field(description="says that ranges of a key are meant")
+    column: str = Field(description="a column of whole numbers")
+    start: int = Field(default=0, description="where the first range begins")
+    end: int = Field(description="no range reaches past it; rows at or after it belong to no partition")
+    size: int = Field(ge=1, description="how many numbers a range spans")
+
+    @model_validator(mode="after")
+    def _usable(self) -> KeyRanges:
+        if self.end <= self.start:
+            raise RuleFaults([Trouble(("end",), "is not after start", "it is exclusive")])
+        if self.count > MOST_RANGES:
+            hint = f"with these bounds at least {-(-(self.end - self.start) // MOST_RANGES)}"
+            raise RuleFaults([Trouble(("size",), f"makes {self.count} partitions; {MOST_RANGES} are possible", hint)])
+        return self
+
+    @property
+    def count(self) -> int:
+        return -(-(self.end - self.start) // self.size)
+
+
+MOST_RANGES = 10_000
 # Tags stand in the places that pydantic reports; with blanks they cannot be taken for fields.
-WINDOWS, VALUES = "time windows", "fixed values"
+WINDOWS, VALUES, RANGES = "time windows", "fixed values", "key ranges"
 
 
 def _kind_of_partitions(value: Any) -> str:
-    """Which of the two kinds is meant, so that only its own faults are reported."""
+    """Which of the kinds is meant, so that only its own faults are reported."""
     names = value if isinstance(value, dict) else getattr(type(value), "model_fields", {})
-    return VALUES if "values" in names and "every" not in names else WINDOWS
+    if "every" in names:
+        return WINDOWS
+    return VALUES if "values" in names else RANGES if {"by", "size"} & set(names) else WINDOWS
 
 
 Partitions = Annotated[
-    Annotated[TimeWindows, Tag(WINDOWS)] | Annotated[FixedValues, Tag(VALUES)],
+    Annotated[TimeWindows, Tag(WINDOWS)] | Annotated[FixedValues, Tag(VALUES)] | Annotated[KeyRanges, Tag(RANGES)],
     Discriminator(_kind_of_partitions),
 ]
 
@@ -285,22 +315,49 @@ class Duplicates(Strict):
     target: Literal["error", "first", "last", "delete"] = "error"
 
 
+_CHANGES = (
+    "how a run finds what to ship into a table that has rows: `watermark`: rows from the last watermark on; `hash`: "
+    "digests computed in both databases; `whole`: everything; `auto`: the first of these that is possible"
+)
+_PROOF = "what is compared after a run, on both sides: checksums of all rows of the run, their count, or nothing"
+_POLICY = (
+    "what to do when the structure of the source changes: apply what loses nothing and stop on the rest, stop on any "
+    "change, or ignore what does not hinder"
+)
+_WRITING = "read with `query` or `where` although the source's user could write there"
+
+
 class SyncSpec(Strict):
-    """One sync: one source, one board, a mode, a key."""
+    """One sync: one source, one board or table, a mode, a key."""
 
     name: Slug
     title: str | None = None
     description: str | None = None
     table: str | None = Field(default=None, min_length=1, description="schema.table or table")
     query: str | None = Field(default=None, min_length=1)
-    bitable: Text = Field(description="link to the board: https://.../base/...?table=tbl... or /wiki/...")
+    bitable: Text | None = Field(
+        default=None, description="link to the board: https://.../base/...?table=tbl... or /wiki/..."
+    )
+    into: str | None = Field(
+        default=None,
+        min_length=1,
+        description="for a target database: schema.table or table; default: the source's name",
+    )
     table_name: str | None = Field(
         default=None, max_length=100, description="table to find or create in the base, when the link has none"
     )
     mode: Mode = Mode.FULL
     key: list[str] = Field(default_factory=list)
+    where: str | None = Field(
+        default=None, min_length=1, description="for a target database: only rows for which this condition is true"
+    )
     watermark: str | None = Field(default=None, description="column that grows whenever a row changes")
     lookback: int = Field(default=3600, ge=0, description="seconds before the last watermark that are read again")
+    changes: Changes = Field(default=Changes.AUTO, description=_CHANGES)
+    proof: Proof = Field(default="checksum", description=_PROOF)
+    schema_changes: Policy = Field(default="apply", description=_POLICY)
+    create: bool = Field(default=True, description="make the target table where it is missing; `false`: stop instead")
+    allow_writing_role: bool = Field(default=False, description=_WRITING)
     field_types: Strategy = "base"
     columns: dict[str, ColumnSpec] = Field(default_factory=dict)
     unmapped: Literal["keep", "clear"] | None = Field(
@@ -321,8 +378,13 @@ class SyncSpec(Strict):
     )
     batch_rows: int = Field(default=500, ge=1, le=1000)
     append_column: str = Field(
-        default="sync_batch", min_length=1, description="field that mode append marks its batches in"
+        default="sync_batch", min_length=1, description="field or column that mode append marks its batches in"
     )
+
+    @property
+    def link(self) -> str:
+        """The link to the board; empty for a sync into a table."""
+        return self.bitable or ""
 
     @model_validator(mode="after")
     def _whole(self) -> SyncSpec:
@@ -348,9 +410,6 @@ def _sync_troubles(sync: SyncSpec) -> Iterator[Trouble]:
 
 
 def _key_troubles(sync: SyncSpec) -> Iterator[Trouble]:
-    if not sync.key and sync.mode not in (Mode.CLONE, Mode.APPEND):
-        yield Trouble(("key",), f"mode {sync.mode} needs a key", "name the columns that identify a row;"
-                      " without a key only clone and append are possible")  # fmt: skip
     if sync.mode is Mode.APPEND and sync.key:
         yield Trouble(("key",), "mode append takes no key", "with a key use mode: incremental")
     seen: set[str] = set()
@@ -434,7 +493,7 @@ class TableSyncSpec(Strict):
     """The attributes of ``sync_assets.components.TableSync``."""
 
     source: Slug = Field(description="a database connection")
-    target: Slug = Field(description="a feishu connection")
+    target: Slug = Field(description="a feishu connection, or a database")
     schedule: str | None = Field(
         default=None, description="cron, in the deployment's time zone; for all syncs of the file"
     )

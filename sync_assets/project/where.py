@@ -55,6 +55,16 @@ def columns_of(text: str, dialect: Dialect) -> tuple[str, ...]:
 def _parsed(text: str, dialect: Dialect) -> exp.Expr:
     if len(text) > LONGEST:
         raise _wrong(f"is longer than {LONGEST} characters", "make a view of it, and read that")
+    found = _accepted(text, dialect)
+    once = _written(found, dialect)
+    again = _accepted(once, dialect)  # what is sent is held to the same list as what was typed
+    if _written(again, dialect) != once:
+        raise _wrong("cannot be written again with the same meaning", "write it more simply")
+    return again
+
+
+def _accepted(text: str, dialect: Dialect) -> exp.Expr:
+    """The tree of a condition that holds nothing but what may stand in one."""
     found = _tree(text, dialect)
     for node, depth in _walked(found):
         if depth > _DEEPEST:
@@ -62,14 +72,11 @@ def _parsed(text: str, dialect: Dialect) -> exp.Expr:
         _may_stand(node)
     if type(found).__name__ not in _PREDICATES:
         raise _wrong("is no condition: it is neither true nor false", _EXAMPLE)
-    if _folded(_tree(_written(found, dialect), dialect), dialect) != _folded(found, dialect):
-        # what we send must mean what was checked
-        raise _wrong("cannot be written again with the same meaning", "write it more simply")
     return found
 
 
 def _written(tree: exp.Expr, dialect: Dialect) -> str:
-    """As SQL. Names are quoted, as the server would fold them: user and session_user are columns here, no functions.
+    """As SQL. Names are quoted, as the server would fold them: `user` is a column here, and no function.
 
     SQLite has no such words, and takes a quoted name that is no column for a text.
     """

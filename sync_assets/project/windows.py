@@ -12,16 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.model import Partition
-from sync_assets.project.spec import FixedValues, TimeWindows
+from sync_assets.project.spec import FixedValues, KeyRanges, TimeWindows
 
 FORMATS = {"hour": "%Y-%m-%d-%H:%M", "day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m-%d"}
 _SHOWN = 5  # keys named in a message
 
-Spec = TimeWindows | FixedValues
+Spec = TimeWindows | FixedValues | KeyRanges
 
 
 def partition(spec: Spec, key: str, tz: ZoneInfo, *, now: datetime | None = None) -> Partition:
@@ -29,9 +30,12 @@ def partition(spec: Spec, key: str, tz: ZoneInfo, *, now: datetime | None = None
 
     Raises `Stop` for a key that the sync does not have, naming some that it has.
     """
-    if isinstance(spec, FixedValues):
-        if key not in spec.values:
-            raise _unknown(key, spec.values[:_SHOWN], "values of partitions.values")
+    if isinstance(spec, FixedValues | KeyRanges):
+        if key not in (known := _fixed(spec)):
+            what = (
+                "values of partitions.values" if isinstance(spec, FixedValues) else "ranges, named by their first key"
+            )
+            raise _unknown(key, list(known)[:_SHOWN], what)
         return Partition(key=key, value=key)
     start = _parse(spec, key, tz)
     if start is None or not _in_range(spec, start, tz):
@@ -45,16 +49,34 @@ def partition(spec: Spec, key: str, tz: ZoneInfo, *, now: datetime | None = None
 
 def keys(spec: Spec, tz: ZoneInfo, now: datetime) -> list[str]:
     """All keys at the instant `now`, oldest first; the window that `now` is in only with `include_current`."""
-    if isinstance(spec, FixedValues):
-        return list(spec.values)
+    if isinstance(spec, FixedValues | KeyRanges):
+        return list(_fixed(spec))
     return [key_of(spec, start) for start in _starts(spec, tz, now)]
 
 
 def partitions(spec: Spec, tz: ZoneInfo, now: datetime) -> list[Partition]:
     """As `keys`, with bounds."""
-    if isinstance(spec, FixedValues):
-        return [Partition(key=value, value=value) for value in spec.values]
+    if isinstance(spec, FixedValues | KeyRanges):
+        return [Partition(key=value, value=value) for value in _fixed(spec)]
     return [Partition(key_of(spec, s), s, following(spec, s)) for s in _starts(spec, tz, now)]
+
+
+def bounds(spec: KeyRanges, key: str) -> tuple[int, int]:
+    """The first number of the range called `key`, and the first one after it."""
+    low = int(key)
+    return low, min(low + spec.size, spec.end)
+
+
+def _fixed(spec: FixedValues | KeyRanges) -> tuple[str, ...]:
+    """Keys that do not depend on the time."""
+    return tuple(spec.values) if isinstance(spec, FixedValues) else _ranges(spec)
+
+
+@lru_cache(maxsize=256)
+def _ranges(spec: KeyRanges) -> tuple[str, ...]:
+    """Of one width, so that they stand in order wherever they are sorted as texts: 0000000000, 0001000000."""
+    width = max(10, len(str(spec.end)), len(str(spec.start)))
+    return tuple(f"{low:0{width}}" for low in range(spec.start, spec.end, spec.size))
 
 
 def containing(spec: TimeWindows, instant: datetime, tz: ZoneInfo) -> str | None:

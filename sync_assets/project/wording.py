@@ -204,6 +204,7 @@ _SAID = {
     "start": "a date such as 2026-10-01",
     "column": "the column whose values are meant",
     "values": "the list of values",
+    "tables": "patterns such as public.*, or names of tables",
 }
 
 
@@ -221,7 +222,7 @@ def _at(model: type[BaseModel], loc: Loc) -> list[type[BaseModel]]:
 
 def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
     kind = model.model_fields.get("type")
-    tags = {"TimeWindows": spec.WINDOWS, "FixedValues": spec.VALUES}
+    tags = {"TimeWindows": spec.WINDOWS, "FixedValues": spec.VALUES, "KeyRanges": spec.RANGES}
     return get_args(kind.annotation) if kind else (tags.get(model.__name__),)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,24 +52,22 @@ Labs = Callable[[str, str], TableLab]
 
 
 @pytest.fixture(scope="session")
-def labs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Labs]:
-    """``labs("postgres", "here")``: a database of that kind and role, the same for the whole session."""
+def labs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Labs:
+    """``labs("postgres", "here")``: a database of that kind and role, the same for the whole session.
+
+    They go with their servers.
+    """
     made: dict[tuple[str, str], TableLab] = {}
-    clean: list[Callable[[], None]] = []
 
     def get(kind: str, role: str) -> TableLab:
         if (kind, role) not in made:
-            made[kind, role] = table_lab(_lasting(request, kind, role, tmp_path_factory.mktemp("labs"), clean))
+            made[kind, role] = table_lab(_lasting(request, kind, role, tmp_path_factory.mktemp("labs")))
         return made[kind, role]
 
-    yield get
-    for step in clean:
-        step()
+    return get
 
 
-def _lasting(
-    request: pytest.FixtureRequest, kind: str, role: str, folder: Path, clean: list[Callable[[], None]]
-) -> ScratchDatabase:
+def _lasting(request: pytest.FixtureRequest, kind: str, role: str, folder: Path) -> ScratchDatabase:
     if kind == "sqlite":
         path = folder / f"{role}.db"
         sqlite3.connect(path).close()
@@ -77,7 +75,6 @@ def _lasting(
     server: Server = request.getfixturevalue({"postgres": "postgres", "mysql": "mariadb"}[kind])
     name = f"lab_{role}_{next(_numbers)}"
     server.create_database(name)
-    clean.append(lambda: server.drop_database(name))
     args = ConnectionArgs(
         name=f"{kind}_{role}", host=server.host, port=server.port, database=name, user=server.user,
         open_password=lambda: server.password,

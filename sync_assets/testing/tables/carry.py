@@ -19,7 +19,7 @@ from sync_assets.testing.tables.lab import TableLab
 
 @dataclass
 class Carried:
-    """What became of a table. `refused` are ids with the reasons; `sums` are the digests of the sides, if they can be."""
+    """What became of a table. `refused` are ids with the reasons; `sums`: rows and digests of both sides."""
 
     design: Design = field(default_factory=Design)
     form: str = ""
@@ -27,7 +27,8 @@ class Carried:
     sums: tuple[tuple[int, int], tuple[int, int]] | None = None
     kind: str = ""
     hashes: dict[str, int] = field(default_factory=dict)
-    types: tuple[str, ...] = ()
+    mine: tuple[ColumnShape, ...] = ()
+    theirs: tuple[ColumnShape, ...] = ()
 
     def loss(self, column: str) -> str:
         """What the design says is lost of this column."""
@@ -57,7 +58,7 @@ def _carry(source: TableSource, target: TableTarget, name: TableName, into: Tabl
     theirs = {c.name: c for c in made.columns}
     columns = tuple(theirs[c.name] for c in shape.columns)
     offered = forms(source, target, list(zip(shape.columns, columns, strict=True)))
-    result = Carried(design, str(form or offered[0]), types=tuple(c.native for c in columns))
+    result = Carried(design, str(form or offered[0]), mine=shape.columns, theirs=columns)
     if form is not None and form not in offered:
         result.form = ""
         return result

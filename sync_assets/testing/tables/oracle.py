@@ -1,3 +1,4 @@
+# ruff: noqa: S608 (names are quoted by hand)
 """Do two tables hold the same? By the drivers' raw values and by rules of its own: shares no code with the engine.
 
 `raw_rows` gives the values as the server spells them; `meaning` makes of a value of a family what two databases agree
@@ -87,7 +88,7 @@ def compare(
 
 def same_meaning(family: str) -> Callable[[Any, Any], bool]:
     def same(one: Any, other: Any) -> bool:
-        return meaning(family, one) == meaning(family, other)
+        return bool(meaning(family, one) == meaning(family, other))
 
     return same
 

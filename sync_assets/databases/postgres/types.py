@@ -78,7 +78,7 @@ class Origin:
 
 def column(name: str, native: NativeType, modifier: int, origin: Origin | None, whole_table: bool) -> Column:
     """A result's column. `modifier` is the type modifier (-1: none): numeric's precision and scale, a length."""
-    precision, scale = _measures(native.name, modifier)
+    precision, scale = measures(native.name, modifier)
     return Column(
         name=name,
         type=native.type,
@@ -91,7 +91,7 @@ def column(name: str, native: NativeType, modifier: int, origin: Origin | None, 
     )
 
 
-def _measures(name: str, modifier: int) -> tuple[int | None, int | None]:
+def measures(name: str, modifier: int) -> tuple[int | None, int | None]:
     """Precision and scale. Numeric packs them in 16 bits and 11 signed bits, after a header of 4 bytes."""
     if name == "money":
         return 19, 2

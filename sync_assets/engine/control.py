@@ -7,7 +7,7 @@ are never compared with each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -76,6 +76,26 @@ class Incident:
     occurrences: int
 
 
+@dataclass(frozen=True, slots=True)
+class RunEntry:
+    """One line of the history. `outcome` is ``running``, ``finished``, ``failed`` or ``lost`` (its process died).
+
+    `holder` names the process; `seconds` is how long ago it began; `leased` says whether that process holds any lease.
+    Runs that were recorded by an older version have no beginning and no holder.
+    """
+
+    run_id: str
+    sync: str
+    partition: str
+    outcome: str
+    started_at: datetime | None
+    finished_at: datetime | None
+    holder: str
+    report: Mapping[str, object]
+    seconds: float = 0.0
+    leased: bool = False
+
+
 class ControlStore(Protocol):
     """The control database. Every method is one transaction. Raises `Retry` when it cannot be reached."""
 
@@ -137,6 +157,18 @@ class ControlStore(Protocol):
         ...
 
     # history
+    def start_run(self, run_id: str, sync: str, partition: str, holder: str) -> None:
+        """Note that a run has begun; a repeat of it begins anew."""
+        ...
+
+    def runs(self, sync: str | None = None, *, running: bool = False, limit: int = 100) -> Sequence[RunEntry]:
+        """The newest runs (of one sync), or with `running` those that have not ended, newest first."""
+        ...
+
+    def lose_run(self, run_id: str, sync: str, partition: str) -> None:
+        """Note that a run's process is gone; says nothing when the run has ended meanwhile."""
+        ...
+
     def record_run(self, run_id: str, sync: str, partition: str, outcome: str, report: dict[str, object]) -> None:
         """Keep a finished (or failed) run's summary. No row values in `report`."""
         ...

@@ -41,6 +41,12 @@ def is_gone(holder: str) -> bool:
     return status is not None and (status[0] in _DEAD or status[1] != found[3])
 
 
+def is_here(holder: str) -> bool:
+    """Whether the process of that name is, or was, one of this place: only then does `is_gone` know of it."""
+    found = _MARK.search(holder)
+    return found is not None and found[1] == _place()
+
+
 @cache
 def _place() -> str:
     """Within which a pid means one process: this boot of this kernel, this pid namespace."""

@@ -68,6 +68,9 @@ def of_table(sync: SyncSpec, source: str | None, target: str | None) -> Iterator
         yield Trouble(("into",), "is the table that is read", "write into another table, or another database")
     if sync.changes is Changes.WATERMARK and not sync.watermark:
         yield Trouble(("changes",), "watermark needs a watermark", "add watermark: COLUMN")
+    if sync.changes is Changes.WATERMARK and sync.mode is Mode.CLONE:
+        yield Trouble(("changes",), "a watermark does not show deletes, and clone must", "use changes: hash,"
+                      " or mode: full")  # fmt: skip
     if sync.query is not None and sync.partitions is not None and not sync.partitions.column:
         yield Trouble(("partitions", "column"), "is missing", "name the column of the query that says which partition"
                       " a row belongs to")  # fmt: skip
@@ -126,6 +129,9 @@ def of_replica(replica: DatabaseReplicaSpec, source: Dialect | None) -> Iterator
     """Whether its overrides fit, and their filters are filters."""
     for name, table in replica.overrides.items():
         loc = ("overrides", name)
+        if table.changes is Changes.WATERMARK and (table.mode or replica.mode) is Mode.CLONE:
+            yield Trouble((*loc, "changes"), "a watermark does not show deletes, and clone must", "use changes: hash,"
+                          " or mode: full")  # fmt: skip
         yield from (Trouble(loc + t.loc, t.message, t.hint) for t in columns(table.columns))
         yield from _name((*loc, "into"), table.into)
         if table.where is not None and source is not None:

@@ -8,6 +8,7 @@ filter is there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Dialect = Literal["postgres", "mysql", "sqlite"]
 
+_PLAIN = re.compile(r"[^\W\d]\w*")
 LONGEST = 4000  # characters
 _DEEPEST = 200  # nodes inside of each other
 
@@ -136,6 +138,8 @@ def _may_stand(node: exp.Expr) -> None:
         raise _wrong(f"names the table of a column ({node.table[:63]})", "write the column alone")
     if isinstance(node, exp.DataType) and node.this is exp.DataType.Type.USERDEFINED:
         raise _wrong("casts to a type of your own", "compare with a text")
+    if isinstance(node, exp.Identifier) and not node.quoted and not _PLAIN.fullmatch(str(node.this)):
+        raise _wrong("holds a name with odd characters", "put it in quotes")  # $1 is a parameter for some
     if kind not in _all():
         raise _function(node) if isinstance(node, exp.Func) else _wrong(f"holds {_shown(kind)}", _EXAMPLE)
 

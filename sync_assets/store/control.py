@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sync_assets.engine.control import Incident, JournalEntry, Lease, LeaseHeld, SyncState
+from sync_assets.engine.control import Incident, JournalEntry, Lease, LeaseHeld, RunEntry, SyncState
 from sync_assets.engine.errors import Fenced
 from sync_assets.engine.model import Rejected
 from sync_assets.store import migrations
@@ -191,10 +191,27 @@ class PostgresStore:
         row = self._row("close_incident", name=name)
         return Incident(*row) if row else None
 
+    def start_run(self, run_id: str, sync: str, partition: str, holder: str) -> None:
+        values = {
+            "run_id": run_id,
+            "sync": storable(sync),
+            "partition": storable(partition),
+            "holder": storable(holder),
+        }
+        self._do("start_run", **values)
+
+    def runs(self, sync: str | None = None, *, running: bool = False, limit: int = 100) -> Sequence[RunEntry]:
+        rows = self._rows("runs", sync=None if sync is None else storable(sync), running=running, limit=limit)
+        return [RunEntry(*row) for row in rows]
+
+    def lose_run(self, run_id: str, sync: str, partition: str) -> None:
+        self._do("lose_run", run_id=run_id, sync=storable(sync), partition=storable(partition))
+
     def record_run(self, run_id: str, sync: str, partition: str, outcome: str, report: dict[str, object]) -> None:
         # jsonb refuses the escape of NUL that json.dumps writes
         text = json.dumps(report, default=str, allow_nan=False).replace("\\u0000", "\\u2400")
-        self._do("record_run", run_id=run_id, sync=sync, partition=storable(partition), outcome=outcome, report=text)
+        values = {"run_id": run_id, "sync": storable(sync), "partition": storable(partition)}
+        self._do("record_run", **values, outcome=outcome, report=text)
 
     # -- one statement, one transaction
 

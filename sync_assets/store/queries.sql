@@ -90,8 +90,31 @@ update sync_assets.incident set closed_at = clock_timestamp()
  where name = %(name)s and closed_at is null
 returning name, opened_at, closed_at, message, occurrences
 
+-- start_run: a retry within the same run begins anew
+insert into sync_assets.run (run_id, sync, partition, outcome, report, started_at, holder)
+values (%(run_id)s, %(sync)s, %(partition)s, 'running', '{}', clock_timestamp(), %(holder)s)
+on conflict (run_id, sync, partition) do update
+   set outcome = 'running', report = '{}', started_at = excluded.started_at, holder = excluded.holder,
+       finished_at = null
+
+-- runs: newest first; whether their process holds a lease tells those of other machines apart
+select run_id, sync, partition, outcome, started_at, finished_at, holder, report,
+       coalesce(extract(epoch from clock_timestamp() - started_at), 0)::float8,
+       exists (select from sync_assets.lease
+                where owner = run.holder and owner <> '' and until > clock_timestamp())
+  from sync_assets.run
+ where (%(sync)s::text is null or sync = %(sync)s or starts_with(sync, %(sync)s || ':'))
+   and (not %(running)s or outcome = 'running')
+ order by coalesce(started_at, finished_at) desc, sync, partition limit %(limit)s
+
+-- lose_run: its process is gone and will not say how it ended
+update sync_assets.run
+   set outcome = 'lost', finished_at = clock_timestamp(),
+       report = '{"error": "its process ended without a word"}'
+ where run_id = %(run_id)s and sync = %(sync)s and partition = %(partition)s and outcome = 'running'
+
 -- record_run: recording it again replaces it
-insert into sync_assets.run (run_id, sync, partition, outcome, report)
-values (%(run_id)s, %(sync)s, %(partition)s, %(outcome)s, %(report)s::jsonb)
+insert into sync_assets.run (run_id, sync, partition, outcome, report, finished_at)
+values (%(run_id)s, %(sync)s, %(partition)s, %(outcome)s, %(report)s::jsonb, clock_timestamp())
 on conflict (run_id, sync, partition) do update
    set outcome = excluded.outcome, report = excluded.report, finished_at = clock_timestamp()

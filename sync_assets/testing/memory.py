@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from sync_assets.engine.control import Incident, JournalEntry, Lease, LeaseHeld, SyncState
+from sync_assets.engine.control import Incident, JournalEntry, Lease, LeaseHeld, RunEntry, SyncState
 from sync_assets.engine.errors import Fenced
 from sync_assets.engine.model import Rejected
 
@@ -27,7 +27,7 @@ class _Held:
 
 
 class MemoryStore:
-    """Safe to share between threads. `runs` holds what `record_run` was told, newest last."""
+    """Safe to share between threads."""
 
     def __init__(self, clock: Callable[[], datetime] = _utc_now) -> None:
         self._clock = clock
@@ -37,7 +37,7 @@ class MemoryStore:
         self._states: dict[tuple[str, str], SyncState] = {}
         self._rejects: dict[tuple[str, str], Rejected] = {}
         self._incidents: dict[str, Incident] = {}
-        self.runs: dict[tuple[str, str, str], tuple[str, dict[str, object]]] = {}
+        self.runs_by_key: dict[tuple[str, str, str], RunEntry] = {}
 
     def close(self) -> None:
         """Nothing to close; for symmetry."""
@@ -145,9 +145,35 @@ class MemoryStore:
             seen = self._incidents.pop(name, None)
             return replace(seen, closed_at=self._clock()) if seen else None
 
+    def start_run(self, run_id: str, sync: str, partition: str, holder: str) -> None:
+        with self._lock:
+            at = (run_id, _text(sync), _text(partition))
+            self.runs_by_key.pop(at, None)
+            self.runs_by_key[at] = RunEntry(*at, "running", self._clock(), None, _text(holder), {})
+
+    def runs(self, sync: str | None = None, *, running: bool = False, limit: int = 100) -> Sequence[RunEntry]:
+        with self._lock:
+            now = self._clock()
+            owners = {held.owner for held in self._leases.values() if held.owner and held.until > now}
+            found = [run for run in self.runs_by_key.values() if run.outcome == "running" or not running]
+            mine = [r for r in found if sync is None or r.sync == sync or r.sync.startswith(f"{sync}:")]
+            mine.sort(key=lambda r: (-(r.started_at or r.finished_at or now).timestamp(), r.sync, r.partition))
+            return [
+                replace(r, seconds=(now - (r.started_at or now)).total_seconds(), leased=r.holder in owners)
+                for r in mine[:limit]
+            ]
+
+    def lose_run(self, run_id: str, sync: str, partition: str) -> None:
+        with self._lock:
+            run = self.runs_by_key.get((run_id, _text(sync), _text(partition)))
+            if run is not None and run.outcome == "running":
+                self.record_run(run_id, sync, partition, "lost", {"error": "its process ended without a word"})
+
     def record_run(self, run_id: str, sync: str, partition: str, outcome: str, report: dict[str, object]) -> None:
         with self._lock:
-            self.runs[run_id, sync, partition] = (outcome, report)
+            at = (run_id, _text(sync), _text(partition))
+            begun = self.runs_by_key.get(at) or RunEntry(*at, "", None, None, "", {})
+            self.runs_by_key[at] = replace(begun, outcome=outcome, finished_at=self._clock(), report=report)
 
 
 def _storable(one: Rejected) -> Rejected:

@@ -326,3 +326,42 @@ def test_a_run_may_be_recorded_again(twin: Twin) -> None:
     store, _ = twin
     store.record_run("r1", "orders", "2026-10-01", "failed", {"read": 1, "note": "a\0b"})
     store.record_run("r1", "orders", "2026-10-01", "ok", {"read": 2, "at": datetime.now(UTC)})
+
+
+def test_a_run_is_written_down_when_it_begins_and_ends_once(twin: Twin) -> None:
+    store, _ = twin
+    store.start_run("r1", "orders", "", "host:1 #mark")
+    store.start_run("r1", "copy:public.a", "2026-10-01", "host:1 #mark")
+    store.start_run("r1", "copy:public.b", "", "host:2")
+    (open_run,) = store.runs("orders")
+    assert (open_run.outcome, open_run.finished_at, open_run.holder, open_run.leased) == (
+        "running", None, "host:1 #mark", False)  # fmt: skip
+    assert open_run.started_at is not None
+    assert {run.sync for run in store.runs("copy", running=True)} == {"copy:public.a", "copy:public.b"}
+    store.record_run("r1", "orders", "", "finished", {"read": 3})
+    store.lose_run("r1", "orders", "")
+    store.lose_run("r1", "copy:public.b", "")
+    assert {run.sync for run in store.runs(running=True)} == {"copy:public.a"}
+    ended = {run.sync: (run.outcome, run.finished_at is not None) for run in store.runs()}
+    assert ended == {"orders": ("finished", True), "copy:public.a": ("running", False), "copy:public.b": ("lost", True)}
+    assert store.runs("orders")[0].report == {"read": 3}
+    assert len(store.runs(limit=2)) == 2
+
+
+def test_a_run_says_whether_its_process_holds_a_lease(twin: Twin) -> None:
+    store, _ = twin
+    store.start_run("r1", "orders", "", "host:1")
+    lease = store.acquire_lease("board", "host:1", 30)
+    assert [run.leased for run in store.runs()] == [True]
+    store.release_lease(lease)
+    assert [run.leased for run in store.runs()] == [False]
+    assert store.runs()[0].seconds < 60
+
+
+def test_a_retry_of_a_run_begins_anew(twin: Twin) -> None:
+    store, _ = twin
+    store.start_run("r1", "orders", "", "host:1")
+    store.record_run("r1", "orders", "", "failed", {"error": "x"})
+    store.start_run("r1", "orders", "", "host:2")
+    (run,) = store.runs()
+    assert (run.outcome, run.holder, run.report, run.finished_at) == ("running", "host:2", {}, None)

@@ -25,6 +25,8 @@ x = 1 /* hunter2 */
 /*!50000 1 = 1 */ and x
 x = :p
 x = ?
+x = $1
+$$
 t.x = 1
 s.t.x = 1
 x = 1 limit 1

@@ -1,4 +1,4 @@
-"""Writes yaml.md, cli.md and errors.md beside this file from the code that they describe.
+"""Writes yaml.md, cli.md, errors.md and type-map.md beside this file from the code that they describe.
 
     python docs/reference/generate.py --write     write them
     python docs/reference/generate.py             say which are out of date; exit code 1 if any is
@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from sync_assets.cli import root as command
+from sync_assets.databases.typemap_pages import type_map
 from sync_assets.engine.model import Mode
 from sync_assets.feishu.codes import CATALOGUE, Action
 from sync_assets.project import spec
@@ -327,6 +328,7 @@ WRITERS: Mapping[str, Callable[[], str]] = {
     "yaml.md": yaml_reference,
     "cli.md": cli_reference,
     "errors.md": errors_reference,
+    "type-map.md": lambda: f"{NOTE}\n{type_map()}",
 }
 
 

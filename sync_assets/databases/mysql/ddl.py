@@ -16,7 +16,7 @@ from sync_assets.databases.defaults import Default, plain
 from sync_assets.databases.structure import Made, Table, prefixed, refused
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.model import ColumnType
-from sync_assets.engine.tables.drift import Difference, Kind, Native
+from sync_assets.engine.tables.drift import Difference, Kind, Native, fits
 from sync_assets.engine.tables.shape import ColumnShape, ForeignKey, TableName, TableShape
 from sync_assets.engine.tables.writing import Design, Policy, Wanted
 
@@ -89,7 +89,7 @@ def _decimal(column: ColumnShape, dialect: str) -> Native:
     precision, scale = (65, 30) if free else _digits(column.precision or 0, column.scale or 0)
     if free or precision > 65 or scale > 30:
         precision, scale = 65, 30
-        loss = "becomes decimal(65,30): NaN and numbers that need more digits are refused"
+        loss = "NaN and numbers that need more digits are refused"
     else:
         loss = ""
     return _made(column, f"decimal({precision},{scale})", ColumnType.DECIMAL, loss, precision=precision, scale=scale)
@@ -316,7 +316,7 @@ class _MySQL:
         if difference.kind is Kind.RENAMED:
             line = _spelled(native.shape.name, was.native, was, was.nullable)
             return [f"alter table {qualified(table)} change column {quote(was.name)} {line}"]
-        text = native.text if difference.kind is Kind.WIDENED else was.native
+        text = was.native if fits(native.shape, was) else native.text  # a column may be widened and lose NOT NULL
         nullable = was.nullable or native.shape.nullable
         return [f"alter table {qualified(table)} modify column {_spelled(was.name, text, was, nullable)}"]
 

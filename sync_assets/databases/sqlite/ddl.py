@@ -68,7 +68,8 @@ def _float(column: ColumnShape, dialect: str) -> Native:
 
 
 def _text(column: ColumnShape, dialect: str) -> Native:
-    if column.length is None or column.length >= 2**30:
+    sized = not column.native.lower().startswith(("tinytext", "text", "mediumtext", "longtext"))
+    if column.length is None or not sized:
         return _made(column, "text", ColumnType.TEXT)
     return _made(column, f"varchar({column.length})", ColumnType.TEXT, length=column.length)
 
@@ -82,7 +83,8 @@ def _time(column: ColumnShape, dialect: str) -> Native:
 def _other(column: ColumnShape, dialect: str) -> Native | None:
     if dialect == "mysql" and re.match(r"geom|point|line|poly|multi|vector", column.native.lower()):
         return None
-    return _made(column, "text", ColumnType.TEXT, "is kept as its text")
+    array = column.native.endswith("]")
+    return _made(column, "text", ColumnType.TEXT, "becomes a JSON array, as text" if array else "is kept as its text")
 
 
 _RULES: Mapping[ColumnType, structure.Rule] = {

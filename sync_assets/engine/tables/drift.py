@@ -187,18 +187,25 @@ def _width(value: ColumnShape) -> int | None:
 
 
 def _number_takes(value: ColumnShape, place: ColumnShape) -> bool:
-    if place.type is ColumnType.FLOAT:
-        return value.type is not ColumnType.DECIMAL and max(map(abs, _range(value))) <= 2 ** _mantissa(place)
     if place.type is ColumnType.DECIMAL:
         return _decimal_takes(value, place)
-    if value.type is not ColumnType.DECIMAL:
-        inner, outer = _range(value), _range(place)
-        return outer[0] <= inner[0] and inner[1] <= outer[1]
-    if value.precision is None or (value.scale or 0) > 0:
+    inner = _bounds(value)
+    if inner is None:
         return False
+    if place.type is ColumnType.FLOAT:
+        return max(map(abs, inner)) <= 1 << _mantissa(place)
     low, high = _range(place)
+    return low <= inner[0] and inner[1] <= high
+
+
+def _bounds(value: ColumnShape) -> tuple[int, int] | None:
+    """The smallest and the largest value of whole numbers; None for others."""
+    if value.type is not ColumnType.DECIMAL:
+        return _range(value)
+    if value.precision is None or (value.scale or 0) > 0:
+        return None
     most = 10 ** (value.precision - (value.scale or 0)) - 1
-    return (0 if value.unsigned else -most) >= low and most <= high
+    return (0 if value.unsigned else -most), most
 
 
 def _decimal_takes(value: ColumnShape, place: ColumnShape) -> bool:

@@ -8,14 +8,16 @@ from dataclasses import replace
 from sync_assets.databases.base import ConnectionArgs
 from sync_assets.databases.base import Database as DatabaseProtocol
 from sync_assets.databases.base import open_database as open_named
+from sync_assets.databases.base import open_tables as open_named_tables
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.model import Delivery
+from sync_assets.engine.tables.writing import TableTarget
 from sync_assets.feishu.client import FeishuClient
 from sync_assets.feishu.shared import shared_client
 from sync_assets.project.dsn import Dsn
 from sync_assets.project.dsn import parse as parse_dsn
 from sync_assets.project.load import PlacedSync, Project
-from sync_assets.project.spec import ColumnSpec, Feishu, MySQL, Postgres, SQLite, is_app_id
+from sync_assets.project.spec import ColumnSpec, Feishu, KeyRanges, MySQL, Partitions, Postgres, SQLite, is_app_id
 from sync_assets.sources.sql import SqlSource
 from sync_assets.store.address import is_host
 from sync_assets.store.secrets import expand, opener, resolve
@@ -25,12 +27,21 @@ from sync_assets.targets.bitable.target import BitableTarget, BoardSpec
 
 def open_database(project: Project, name: str) -> DatabaseProtocol:
     """The database behind a connection; nothing is dialled yet."""
+    return open_named(*_args(project, name))
+
+
+def open_tables(project: Project, name: str) -> TableTarget:
+    """The same as source and target of whole tables."""
+    return open_named_tables(*_args(project, name))
+
+
+def _args(project: Project, name: str) -> tuple[str, ConnectionArgs]:
     spec = project.connection(name)
     if isinstance(spec, SQLite):
-        return open_named(spec.type, ConnectionArgs(name, path=expand(spec.path)))
+        return spec.type, ConnectionArgs(name, path=expand(spec.path))
     if not isinstance(spec, MySQL | Postgres):
         raise Stop(f"connection {name} is no database", hint="choose one of type mysql, postgres or sqlite")
-    return open_named(spec.type, _by_dsn(spec, spec.dsn) if spec.dsn else _by_parts(spec))
+    return spec.type, _by_dsn(spec, spec.dsn) if spec.dsn else _by_parts(spec)
 
 
 def _by_parts(spec: MySQL | Postgres) -> ConnectionArgs:
@@ -91,9 +102,14 @@ def open_source(project: Project, placed: PlacedSync) -> SqlSource:
         table=spec.table,
         query=spec.query,
         time_zone=placed.time_zone,
-        partitions=spec.partitions.column if spec.partitions else None,
+        partitions=_column(spec.partitions),
         watermark=spec.watermark,
     )
+
+
+def _column(parts: Partitions | None) -> str | None:
+    """The column that a source cuts by; ranges of a key are looked at as a whole."""
+    return None if parts is None or isinstance(parts, KeyRanges) else parts.column
 
 
 def open_feishu(project: Project, name: str) -> FeishuClient:

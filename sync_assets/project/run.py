@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from hashlib import blake2b
 
 from sync_assets.engine.control import ControlStore
@@ -20,7 +19,6 @@ from sync_assets.engine.model import (
     Delivery,
     Mode,
     Observation,
-    Partition,
     Progress,
     Report,
     Source,
@@ -29,9 +27,11 @@ from sync_assets.engine.model import (
 from sync_assets.engine.run import Run
 from sync_assets.engine.target import Target
 from sync_assets.project.connect import open_board, open_source
+from sync_assets.project.history import recorded
 from sync_assets.project.load import PlacedSync, Project
-from sync_assets.project.spec import SyncSpec
-from sync_assets.project.windows import partition as partition_of
+from sync_assets.project.spec import KeyRanges, SyncSpec
+from sync_assets.project.tables import Order, run_table, shown_keys
+from sync_assets.project.windows import wanted
 
 
 def run_sync(
@@ -46,8 +46,13 @@ def run_sync(
     store: ControlStore | None = None,
 ) -> Report:
     """Run one sync, or some partitions of it, and keep its history. Raises `Stop` or `Retry`."""
+    placed = project.sync(name)
+    if placed.into_table:
+        order = Order(mode, run_id=run_id, progress=progress, accept_empty=accept_empty, store=store)
+        with _naming(name):
+            return run_table(project, placed, partitions, order)
     with _prepared(project, name, partitions, mode, store, progress, run_id=run_id, accept_empty=accept_empty) as run:
-        return _recorded(run, run_id or f"cli-{time.time_ns()}", ",".join(partitions or ()))
+        return _recorded(run, run_id or f"cli-{time.time_ns()}", shown_keys(partitions or ()))
 
 
 def plan_sync(
@@ -61,6 +66,10 @@ def plan_sync(
 ) -> Report:
     """What a run would do: the report of a run that writes nothing, on either side."""
     keys = [partition] if partition else None
+    placed = project.sync(name)
+    if placed.into_table:
+        with _naming(name):
+            return run_table(project, placed, keys, Order(mode, progress=progress, dry=True, store=store))
     with _prepared(project, name, keys, mode, store, progress, dry=True) as run:
         return run.execute()
 
@@ -105,22 +114,9 @@ def observe_sync(project: Project, name: str, partitions: Sequence[str] | None =
         spec = placed.spec
         if spec.sensor and spec.sensor.query:
             return {"": source.observe_query(spec.sensor.query)}
-        if partitions is None:
+        if partitions is None or isinstance(spec.partitions, KeyRanges):
             return {"": source.observe()}
         return source.observe_windows(wanted(placed, partitions))
-
-
-def wanted(placed: PlacedSync, keys: Sequence[str] | None) -> list[Partition]:
-    """The partitions named by `keys`. Raises `Stop` when a key does not belong to the sync."""
-    parts = placed.spec.partitions
-    if parts is None:
-        if keys:
-            raise Stop(f"{placed.spec.name} has no partitions", hint="leave --partition out")
-        return []
-    if not keys:
-        raise Stop(f"{placed.spec.name} is partitioned", hint="name at least one: --partition KEY", code="partition")
-    now = datetime.now(UTC)
-    return [partition_of(parts, key, placed.time_zone, now=now) for key in keys]
 
 
 def job_of(placed: PlacedSync, mode: Mode | None, run_id: str, accept_empty: bool) -> Job:
@@ -195,29 +191,7 @@ def _open(project: Project, placed: PlacedSync, mode: Mode | None, stack: ExitSt
 
 def _recorded(run: Run, run_id: str, partition: str) -> Report:
     """Execute, and leave one line of history whatever happens."""
-    started = datetime.now(UTC)
-    try:
+    with recorded(run.store, run_id, [run.job.sync], run.owner, lambda _: partition) as record:
         report = run.execute()
-    except SyncError as error:
-        summary: dict[str, object] = {"error": str(error), "started_at": started.isoformat()}
-        run.store.record_run(run_id, run.job.sync, partition, "failed", summary)
-        raise
-    run.store.record_run(run_id, run.job.sync, partition, "finished", _summary(report, started))
-    return report
-
-
-def _summary(report: Report, started: datetime) -> dict[str, object]:
-    counts = report.counts
-    return {
-        "started_at": started.isoformat(),
-        "mode": str(report.mode),
-        "read": counts.read,
-        "created": counts.created,
-        "updated": counts.updated,
-        "unchanged": counts.unchanged,
-        "rejected": counts.rejected,
-        "deleted": counts.deleted,
-        "requests": report.requests,
-        "seconds": round(report.seconds, 3),
-        "failed_partitions": {key: info.message for key, info in report.failed.items()},
-    }
+        record.finished(run.job.sync, report)
+        return report

@@ -10,13 +10,14 @@ compares instants (`timestamp()`). Knows no Dagster, no database and no clock: `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.model import Partition
+from sync_assets.project.deployment import PlacedSync
 from sync_assets.project.spec import FixedValues, KeyRanges, TimeWindows
 
 FORMATS = {"hour": "%Y-%m-%d-%H:%M", "day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m-%d"}
@@ -45,6 +46,19 @@ def partition(spec: Spec, key: str, tz: ZoneInfo, *, now: datetime | None = None
                    hint=f"use one of: {', '.join(_examples(spec, tz, now)) or 'none exists yet'}",
                    code="partition")  # fmt: skip
     return Partition(key=key, start=start, end=following(spec, start))
+
+
+def wanted(placed: PlacedSync, keys: Sequence[str] | None) -> list[Partition]:
+    """The partitions of a sync named by `keys`. Raises `Stop` for a key that it does not have, or not yet."""
+    parts = placed.spec.partitions
+    if parts is None:
+        if keys:
+            raise Stop(f"{placed.spec.name} has no partitions", hint="leave --partition out")
+        return []
+    if not keys:
+        raise Stop(f"{placed.spec.name} is partitioned", hint="name at least one: --partition KEY", code="partition")
+    now = datetime.now(UTC)
+    return [partition(parts, key, placed.time_zone, now=now) for key in keys]
 
 
 def keys(spec: Spec, tz: ZoneInfo, now: datetime) -> list[str]:

@@ -118,7 +118,7 @@ def test_a_database_of_the_version_before_gets_the_tables(cellar: Cellar) -> Non
     lease = cellar.store.acquire_lease("board", "me", 30)
     cellar.sql("drop table sync_assets.secret, sync_assets.vault_key, sync_assets.deployment cascade")
     cellar.sql("drop view sync_assets.runs")
-    cellar.sql("alter table sync_assets.run drop column started_at, drop column holder")
+    cellar.sql("alter table sync_assets.run drop column started_at, drop column holder, drop constraint run_ends")
     cellar.sql("create view sync_assets.runs as select * from sync_assets.run")
     cellar.sql("update sync_assets.alembic_version set version_num = '0001'")
     with open_vault(lambda: cellar.address, cellar.environ) as vault:

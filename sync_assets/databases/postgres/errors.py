@@ -1,4 +1,8 @@
-"""PostgreSQL's errors, sorted by what to do next. Reads SQLSTATEs, and texts only where libpq gives no state."""
+"""PostgreSQL's errors, sorted by what to do next. Reads SQLSTATEs, and texts only where libpq gives no state.
+
+The same state means different things where we read (a query of the user's) and where we write (a row that does not
+fit): `classify` is for reading, `classify_writing` for writing.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import re
 
 import psycopg
 
-from sync_assets.engine.errors import Retry, Stop, SyncError
+from sync_assets.engine.errors import BadBatch, Retry, Stop, SyncError
 
 # SQLSTATE (or its class of two letters) -> class, message, hint. {name} is the identifier the server quoted.
 _STATES: dict[str, tuple[type[SyncError], str, str]] = {
@@ -34,6 +38,40 @@ _STATES: dict[str, tuple[type[SyncError], str, str]] = {
     "58": (Retry, "the server has trouble with its files", "look after the server"),
     "08": (Retry, "the connection was lost", ""),
 }
+# What differs where we write. {column} and {constraint} are names, never values.
+_WRITING: dict[str, tuple[type[SyncError], str, str]] = {
+    "22": (BadBatch, "a value does not fit {column}", "mend the row, or widen the column"),
+    "22001": (BadBatch, "a text is too long for {column}", "widen the column, or shorten the text"),
+    "22003": (BadBatch, "a number is out of the range of {column}", "widen the column"),
+    "22021": (BadBatch, "a text in {column} holds a character that the target cannot hold", "NUL has no place in text"),
+    "22P02": (BadBatch, "a value is no value of the type of {column}", "map the column to another type"),
+    "22P03": (BadBatch, "a binary value is none of the type of {column}", "compare the types of both columns"),
+    "22P04": (Stop, "the rows do not have the columns of {name}", "compare the columns of both tables"),
+    "23502": (BadBatch, "NULL in {column}, which takes none", "mend the row, or drop NOT NULL in the target"),
+    "23503": (BadBatch, "a row points to one that is missing, or is pointed to (foreign key {constraint})",
+              "sync the other table too, first"),
+    "23505": (BadBatch, "a key is there already (unique {constraint})", "see which rows share it"),
+    "23514": (BadBatch, "a row breaks the check {constraint}", "mend the row, or the check"),
+    "23P01": (BadBatch, "a row overlaps another (exclusion {constraint})", "mend the row"),
+    "23": (BadBatch, "a row breaks the constraint {constraint}", "mend the row, or the constraint"),
+    "42501": (Stop, "no right to use {name}",
+              "grant the right on it, and usage and create on its schema, to this user; some changes need its owner"),
+    "428C9": (Stop, "the column {name} is written by the server itself", "skip it (columns: NAME: skip)"),
+    "25006": (Stop, "this server takes no writes", "connect to the primary, not to a standby"),
+    "0A000": (Stop, "the server cannot do this with {name}", "see what kind of table it is"),
+    "2BP01": (Stop, "other objects hang on {name}", "see which, and drop them first"),
+    "42P07": (Stop, "{name} is there already", "see what it is"),
+    "42710": (Stop, "{name} is there already", "see what it is"),
+    "42830": (Stop, "the other table has no unique key for a foreign key", "give it one"),
+    "42601": (Stop, "a statement was not understood near {name}", "this is a bug of sync_assets: report it"),
+    "42883": (Stop, "no function or operator {name} for these types", "is an extension missing in the target?"),
+    "42704": (Stop, "{name} does not exist in the target", "create it, or let create: true make it"),
+    "42": (Stop, "the server refused the statement near {name}", "compare the structure of both tables"),
+    "54": (BadBatch, "a row is too large for the server, or for an index on it", "skip the column, or drop the index"),
+    "57014": (Retry, "a statement ran longer than it may", "smaller slices, or a longer timeout"),
+    "55P03": (Retry, "a lock was not to be had in time", "see who holds it: pg_stat_activity"),
+    "53100": (Retry, "the disk of the server is full", "make room"),
+}  # fmt: skip
 # What libpq says while connecting comes without a state, in the server's language. Pattern -> state or class.
 _CONNECTING = (
     (r"does not support SSL|SSL was required", "tls"),
@@ -57,6 +95,7 @@ _CONNECTION_WORDS: dict[str, tuple[type[SyncError], str, str]] = {
     "refused": (Retry, "nothing listens at this address", "check host and port, and that the server runs"),
     "silent": (Retry, "the server does not answer", "check host, port and firewall"),
 }  # fmt: skip
+_NAMING = ("42P01", "42703", "42501", "42883", "3F000", "42704", "42P07", "42710", "2BP01", "428C9")
 _LOST = (Retry, "the connection was lost", "")
 
 
@@ -78,6 +117,38 @@ def classify(error: Exception, place: str) -> SyncError:
     return Stop(f"{place}: reading failed ({type(error).__name__})", hint="try the query in psql")
 
 
+def classify_writing(error: Exception, place: str) -> SyncError:
+    """As `classify`, of a statement that writes or makes something. A row that is refused is a `BadBatch`."""
+    state = getattr(error, "sqlstate", None) or ""
+    rule = _WRITING.get(state) or (None if state in _STATES else _WRITING.get(state[:2])) if state else None
+    if isinstance(error, SyncError) or rule is None:
+        return classify(error, place)
+    kind, message, hint = rule
+    column = _column(error)
+    words = {
+        "column": f"column {column}" if column else "its column",
+        "constraint": _diagnosed(error, "constraint_name"),
+        "name": _named(error, state) or _diagnosed(error, "table_name") or "this",
+    }
+    text = re.sub(r"\s+", " ", f"{place}: {message.format(**words)}").replace(" near this", "")
+    if kind is Retry:
+        return Retry(text, hint=hint, code=state, after=60 if state[:2] == "53" else 1)
+    if kind is BadBatch:
+        return BadBatch(text, field=column, hint=hint, code=state)
+    return kind(text, hint=hint, code=state)
+
+
+def _column(error: Exception) -> str:
+    """The column: as the server says, or from where it was in a COPY ("COPY t, line 3, column c: ...")."""
+    where = _diagnosed(error, "context")
+    found = re.search(r"^COPY .*?, [^,\n]+ \d+, \S+ ([^:\n]{1,64})(?::|$)", where, re.MULTILINE)
+    return _diagnosed(error, "column_name") or (found.group(1) if found else "")
+
+
+def _diagnosed(error: Exception, name: str) -> str:
+    return getattr(getattr(error, "diag", None), name, None) or ""
+
+
 def _unnamed(text: str) -> tuple[type[SyncError], str, str]:
     """A refusal that we cannot name must not be tried again: it may be a password. A broken line may."""
     if "FATAL" in text or "致命错误" in text:
@@ -95,7 +166,7 @@ def _made(rule: tuple[type[SyncError], str, str], place: str, code: str, name: s
 
 def _named(error: Exception, state: str) -> str:
     """The identifier in the server's message: only of errors about the schema, which quote nothing else."""
-    if state not in ("42P01", "42703", "42501", "42883", "3F000"):
+    if state not in _NAMING:
         return ""
     text = getattr(getattr(error, "diag", None), "message_primary", None) or ""
     found = re.search(r'["“«]([^"”»]+)["”»]', text) or re.search(r"(?:column|function|for \w+) ([\w.]+)", text)

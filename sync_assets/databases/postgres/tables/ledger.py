@@ -1,0 +1,137 @@
+"""The ledger beside the rows: heads of syncs, applied batches, the fence. Knows nothing of the rows themselves."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from sync_assets.databases.postgres.tables.session import Session
+from sync_assets.engine.errors import Fenced, Retry, Stop, Unclear
+from sync_assets.engine.tables.writing import Head
+from sync_assets.store.sql import read_named
+
+SQL = read_named(Path(__file__).with_name("ledger.sql"))
+_NOWHERE = Head(0, 0, None, None)
+_HELD = "55P03"
+
+
+def mark(sync: str) -> str:
+    """The application name of connections that write for `sync`, by which a successor finds them."""
+    return "sync_assets " + hashlib.sha256(sync.encode()).hexdigest()[:24]
+
+
+def is_there(session: Session) -> bool:
+    return bool(session.ask(SQL["there"])[0][0])
+
+
+def make(session: Session) -> None:
+    """The ledger's tables where they are missing. Raises `Stop` when we may not."""
+    if is_there(session):
+        return
+    try:
+        session.ask(f"begin; {SQL['make']}; commit")
+    except Stop as error:
+        hint = "let an administrator run: create schema sync_assets authorization USER (this connection's user)"
+        raise Stop(f"{session.place}: the ledger's schema sync_assets cannot be made: {error.message}",
+                   hint=hint, code=error.code) from None  # fmt: skip
+    finally:
+        session.rollback()
+
+
+def peek(session: Session, sync: str) -> Head:
+    """The head row without touching it."""
+    if not is_there(session):
+        return _NOWHERE
+    rows = session.ask(SQL["head"], (sync,))
+    return _head(rows[0]) if rows else _NOWHERE
+
+
+def take_over(session: Session, sync: str, token: int) -> Head:
+    """Put the token into the head row once no batch of an older one is open. Raises `Fenced` for an older token.
+
+    A holder that was stopped in mid-batch keeps its transaction open for as long as it likes; its connection is
+    ended, since the lease is ours.
+    """
+    session.ask(SQL["appear"], (sync, token))
+    try:
+        return _taken(session, sync, token, "1s")
+    except Retry as error:
+        if error.code != _HELD:
+            raise
+    with_token = session.ask("select token from sync_assets.sync_assets_head where sync = %s", (sync,))
+    if with_token and with_token[0][0] < token:
+        session.ask(SQL["end_others"], (mark(sync),))
+    return _taken(session, sync, token, f"{max(1, session.args.silent_seconds)}s")
+
+
+def _taken(session: Session, sync: str, token: int, patience: str) -> Head:
+    try:
+        session.ask(f"begin isolation level read committed; set local lock_timeout = '{patience}'")
+        found = int(session.ask(SQL["lock"], (sync,))[0][0])
+        if found > token:
+            raise _fenced(session, sync)
+        session.ask(SQL["take"], (token, sync))
+        head = _head(session.ask(SQL["head"], (sync,))[0])
+        session.ask("commit")
+        return head
+    finally:
+        session.rollback()
+
+
+def _head(row: tuple[object, ...]) -> Head:
+    token, epoch, position, plan, applied = row
+    assert isinstance(token, int) and isinstance(epoch, int) and isinstance(applied, list)  # noqa: S101 (the query's types)
+    return Head(token, epoch, _text(position), _text(plan), frozenset(applied))
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _fenced(session: Session, sync: str) -> Fenced:
+    return Fenced(f"{session.place}: another worker writes for {sync} now", hint="let it finish", code="fenced")
+
+
+@contextmanager
+def batch(
+    session: Session, sync: str, token: int, id: str, *, position: str | None = None, ends: bool = False
+) -> Iterator[bool]:
+    """One transaction under the fence; see `engine.tables.writing.Writer.batch`."""
+    try:
+        rows = session.together(SQL["begin"], (id, sync))
+        if not rows or rows[0][0] > token:
+            raise _fenced(session, sync)
+        done = bool(rows[0][2])
+        with session.sorted():
+            yield not done
+        if not done:
+            _commit(session, sync, rows[0][1], id, position, ends)
+    finally:
+        session.rollback()
+
+
+def _commit(session: Session, sync: str, epoch: int, id: str, position: str | None, ends: bool) -> None:
+    """Ledger row, position and commit in one message. A lost answer leaves open whether it was applied."""
+    parts, params = [SQL["record"]], [sync, epoch, id]
+    if ends:
+        parts.append(SQL["finish"])
+        params += [position, sync, sync]
+    elif position is not None:
+        parts.append(SQL["position"])
+        params += [position, sync]
+    try:
+        session.together("; ".join([*parts, "commit"]), params)
+    except Retry as error:
+        if session.connection.closed or session.connection.pgconn.status != psycopg.pq.ConnStatus.OK:
+            raise Unclear(f"{session.place}: no answer to a commit", after=error.after, code="commit") from None
+        raise
+
+
+def keep_plan(session: Session, sync: str, token: int, plan: str) -> None:
+    """Write the plan of a run into the head row. Raises `Fenced`."""
+    if session.count(SQL["plan"], (plan, sync, token)) == 0:
+        raise _fenced(session, sync)

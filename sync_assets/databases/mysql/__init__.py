@@ -19,9 +19,9 @@ from sync_assets.databases.mysql import errors, types, wire
 from sync_assets.engine.errors import Stop, SyncError
 from sync_assets.engine.model import Batch, Finding, Row, Schema
 
-# What a driver can meet: its own errors, the line's, a login plugin that needs a library, a text that is no UTF-8.
 _TOO_SLOW = 1317
-_TROUBLE = (pymysql.Error, OSError, RuntimeError, UnicodeError)
+# What a driver can meet: its own errors, the line's, a login plugin that needs a library, a text that is no UTF-8.
+TROUBLE = (pymysql.Error, OSError, RuntimeError, UnicodeError)
 
 
 def open_database(args: ConnectionArgs) -> MySQLDatabase:
@@ -48,21 +48,12 @@ class MySQLDatabase:
         try:
             self._connection = self._login()
             self._prepare(self._connection)
-        except _TROUBLE as error:
+        except TROUBLE as error:
             self.close()
             raise self.classify(error) from None
 
     def _login(self) -> Any:
-        args = self.args
-        return pymysql.connect(
-            host=args.host, port=args.port or 3306, unix_socket=args.socket, database=args.database or None,
-            user=args.user,
-            password=args.password.encode(),  # as text, PyMySQL takes Latin-1 only
-            charset="utf8mb4", autocommit=True, connect_timeout=args.connect_seconds, local_infile=False,
-            read_timeout=args.query_seconds + args.silent_seconds, write_timeout=args.silent_seconds,
-            client_flag=CLIENT.PLUGIN_AUTH,  # and not MULTI_STATEMENTS
-            **_tls(args),
-        )  # fmt: skip
+        return dial(self.args)
 
     def _prepare(self, connection: Any) -> None:
         """Settings that our reading of texts relies on. A slow reader of rows must not be hung up on."""
@@ -166,7 +157,7 @@ class MySQLDatabase:
         try:
             yield
             done = True
-        except _TROUBLE as error:
+        except TROUBLE as error:
             raise (self._ended(error) if _timed_out(error) else None) or self.classify(error) from None
         finally:
             if not done:
@@ -180,7 +171,7 @@ class MySQLDatabase:
             with other.cursor() as cursor:
                 cursor.execute("kill %s", (thread,))
             other.close()
-        except _TROUBLE:
+        except TROUBLE:
             return None
         return self.classify(pymysql.err.OperationalError(_TOO_SLOW, ""))
 
@@ -219,6 +210,19 @@ class MySQLDatabase:
         from sync_assets.databases.mysql.check import check
 
         return check(self)
+
+
+def dial(args: ConnectionArgs, kind: Callable[..., Any] = pymysql.connect, flags: int = 0) -> Any:
+    """A connection of the driver, made by `kind` (its own class, or one of ours). Raises the driver's errors."""
+    return kind(
+        host=args.host, port=args.port or 3306, unix_socket=args.socket, database=args.database or None,
+        user=args.user,
+        password=args.password.encode(),  # as text, PyMySQL takes Latin-1 only
+        charset="utf8mb4", autocommit=True, connect_timeout=args.connect_seconds, local_infile=False,
+        read_timeout=args.query_seconds + args.silent_seconds, write_timeout=args.silent_seconds,
+        client_flag=CLIENT.PLUGIN_AUTH | flags,  # and not MULTI_STATEMENTS
+        **_tls(args),
+    )  # fmt: skip
 
 
 def _timed_out(error: Exception) -> bool:

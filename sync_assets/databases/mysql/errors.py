@@ -7,7 +7,7 @@ import ssl
 
 import pymysql
 
-from sync_assets.engine.errors import Retry, Stop, SyncError
+from sync_assets.engine.errors import BadBatch, Retry, Stop, SyncError
 
 _Rule = tuple[type[SyncError], str, str]
 _LOGIN: _Rule = (Stop, "the login was refused", "check user and password; it was tried once")
@@ -29,8 +29,8 @@ _NUMBERS: dict[int, _Rule] = {
     3159: (Stop, "the server takes only encrypted connections", "set tls: require"),
     1049: (Stop, "the database does not exist", "check database in the connection"),
     1046: (Stop, "the connection names no database", "set database in the connection"),
-    1142: (Stop, "no right to read table {name}", "grant select on it to this user"),
-    1143: (Stop, "no right to read column {name}", "grant select on it to this user"),
+    1142: (Stop, "no right to {verb} table {name}", "grant {grant} on it to this user"),
+    1143: (Stop, "no right to {verb} column {name}", "grant {grant} on it to this user"),
     1370: (Stop, "no right to run {name}", "grant execute on it, or leave it out"),
     1227: (Stop, "the query needs a privilege that this user lacks", "leave that part out"),
     1345: (Stop, "no right to look behind a view", "grant show view to this user"),
@@ -59,7 +59,71 @@ _NUMBERS: dict[int, _Rule] = {
            "switch TLS on at the server, set ca: to its authority's file, or set tls: prefer"),
     1264: _VALUE, 1292: _VALUE, 1365: _VALUE, 1366: _VALUE, 1411: _VALUE, 1690: _VALUE, 1242: _VALUE,
 }  # fmt: skip
-_TELL_NAMES = {1142, 1143, 1146, 1051, 1054, 1305, 1630, 1060, 1052, 1055, 1370}
+# What means something else, or more, where rows are written: a row that does not fit is no fault of the query.
+_TOO_LONG: _Rule = (BadBatch, "a value is too long for column {name}", "widen the column, or shorten the value")
+_RANGE: _Rule = (BadBatch, "a value is out of the range of column {name}", "widen the column")
+_WRONG: _Rule = (BadBatch, "a value is none of the type of column {name}", "look at the column's type here and there")
+_NULL: _Rule = (BadBatch, "a value is missing in column {name}, which must have one", "drop its NOT NULL, or fill it")
+_TWICE: _Rule = (BadBatch, "a row repeats a value of the unique index {name}", "look for the other row that has it")
+_ALONE: _Rule = (BadBatch, "a row breaks a foreign key", "write the referenced table first")
+_CHECK: _Rule = (BadBatch, "a row breaks the check {name}", "look at the table's checks")
+_FIELDS: _Rule = (BadBatch, "a row has another number of fields than the table takes", "")
+_CHARSET: _Rule = (BadBatch, "a text does not fit the character set of column {name}", "use utf8mb4 there")
+_WRITING: dict[int, _Rule] = {
+    1044: (Stop, "this user has no right to the database", "grant create, alter, drop, select, insert, update,"
+           " delete on it to this user"),
+    1265: _WRONG, 1366: _WRONG, 1292: _WRONG, 1411: _WRONG, 1367: _WRONG, 3140: _WRONG, 1416: _WRONG, 3037: _WRONG,
+    1264: _RANGE, 1690: _RANGE, 1406: _TOO_LONG, 1301: _TOO_LONG, 1048: _NULL, 1263: _NULL, 1364: _NULL,
+    1062: _TWICE, 1586: _TWICE, 1022: _TWICE, 1216: _ALONE, 1217: _ALONE, 1451: _ALONE, 1452: _ALONE,
+    3819: _CHECK, 4025: _CHECK, 1261: _FIELDS, 1262: _FIELDS, 1300: _CHARSET, 3854: _CHARSET, 1977: _CHARSET,
+    1227: (Stop, "the statement needs a privilege that this user lacks", "grant it, or leave that part to an"
+           " administrator"),
+    1064: (Stop, "a statement was not understood by the server", "its version may be too old"),
+    1290: (Stop, "the server takes no writes", "write to the primary; a replica is read-only"),
+    1792: (Stop, "the server takes no writes", "write to the primary; a replica is read-only"),
+    1836: (Stop, "the server takes no writes", "write to the primary; a replica is read-only"),
+    1205: (Retry, "somebody else holds a lock on the table for too long", "look for a long transaction"),
+    1206: (Retry, "the server has no room for more locks", "a larger innodb_buffer_pool_size"),
+    1665: (Stop, "the server's binary log does not take these statements", "set binlog_format to ROW or MIXED"),
+    1118: (Stop, "the rows of the table would be too long", "use text or blob types for long columns"),
+    1071: (Stop, "a key would be too long", "shorten its text columns"),
+    1170: (Stop, "a key needs a length for column {name}", "give the column a varchar type"),
+    1050: (Stop, "the table {name} exists already", "look whose it is"),
+    1005: (Stop, "a table cannot be made", "look at its foreign keys and the server's log"),
+    1215: (Stop, "a foreign key cannot be made", "both sides need the same types, and an index there"),
+    3780: (Stop, "a foreign key joins columns of different types", "both sides need the same types"),
+    1822: (Stop, "a foreign key needs an index on the table that it points to", "add it"),
+    1146: (Stop, "the table {name} does not exist", "let the sync create it (create: true), or check its name"),
+    1153: (Stop, "a row is longer than the server takes", "raise max_allowed_packet there"),
+}  # fmt: skip
+_TELL_NAMES = {1142, 1143, 1146, 1051, 1054, 1305, 1630, 1060, 1052, 1055, 1370, 1050, 1170}
+# Errors of values quote the value first, so that only the name that follows one of these words is taken.
+_BEFORE_NAME = {1062: "for key", 1586: "for key", 1022: "in table", 3819: "constraint", 4025: "CONSTRAINT",
+                1048: "Column", 1364: "Field", 1263: "column"}  # fmt: skip
+_OLD_WORDS = {"SELECT": "read", "INSERT": "write to", "UPDATE": "write to", "DELETE": "write to"}
+
+
+def classify_write(error: Exception, place: str) -> SyncError:
+    """The same where we write: rows that do not fit are `BadBatch`, with the column and never the value."""
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    rule = _WRITING.get(number)
+    if rule is None or isinstance(error, SyncError):
+        return classify(error, place)
+    name = _named(error, number) or _column(error, number)
+    made = _made(rule, place, number, name)
+    return BadBatch(made.message, field=name, hint=made.hint, code=made.code) if isinstance(made, BadBatch) else made
+
+
+def warned(number: int, text: str, place: str) -> BadBatch:
+    """A warning of a load, which is an error that LOAD DATA LOCAL would let pass."""
+    made = classify_write(_Warned(number, text), place)
+    if isinstance(made, BadBatch):
+        return made
+    return BadBatch(f"{place}: a value would not be stored as it is", code=str(number))
+
+
+class _Warned(Exception):
+    """A row of SHOW WARNINGS, in the form of the driver's errors."""
 
 
 def classify(error: Exception, place: str) -> SyncError:
@@ -87,6 +151,7 @@ def classify(error: Exception, place: str) -> SyncError:
         place,
         number,
         _named(error, number),
+        _refused(error, number),
     )
 
 
@@ -97,9 +162,11 @@ def _certificate(place: str) -> Stop:
     )
 
 
-def _made(rule: _Rule, place: str, number: int, name: str) -> SyncError:
+def _made(rule: _Rule, place: str, number: int, name: str, refused: str = "SELECT") -> SyncError:
     kind, message, hint = rule
-    text = f"{place}: {' '.join(message.format(name=name).split())}"
+    verb = _OLD_WORDS.get(refused, refused.lower())
+    text = f"{place}: {' '.join(message.format(name=name, verb=verb).split())}"
+    hint = hint.format(grant=refused.lower())
     code = str(number) if number else ""
     if kind is Retry:
         return Retry(text, hint=hint, code=code, after=60 if rule is _FULL or number in (1040, 1203, 1226) else 1)
@@ -115,3 +182,30 @@ def _named(error: Exception, number: int) -> str:
     if number in (1142, 1143, 1370):  # "SELECT command denied to user 'u'@'h' for table `d`.`t`"
         return found[-1][:130] if found else ""
     return found[0][:130] if found else ""
+
+
+def _refused(error: Exception, number: int) -> str:
+    """The privilege that was missing: "INSERT, DELETE command denied to user ..."."""
+    if number not in (1142, 1143) or len(error.args) < 2:
+        return "SELECT"
+    found = re.match(r"([A-Z ]+?)(?:, [A-Z, ]+)? command denied", str(error.args[1]))
+    return found[1] if found else "SELECT"
+
+
+def _column(error: Exception, number: int) -> str:
+    """The column or index in an error about a value: what is quoted after the words that come before names.
+
+    The value itself may hold such words, so the last place counts; where a value comes last, nothing is taken.
+    """
+    text = str(error.args[1]) if len(error.args) > 1 else ""
+    if number in _BEFORE_NAME:
+        found = re.findall(_BEFORE_NAME[number] + r" [`'‘]((?:[^'`’]|`\.`)+)[`'’]", text)
+        return _last_part(found[-1]) if found else ""
+    if number == 1300 or number not in _WRITING:
+        return ""
+    place = re.search(r"for (?:column|field) (.{1,300}) at row \d+$", text, re.S)
+    return _last_part(place[1].rsplit(" ", 1)[-1]) if place else ""
+
+
+def _last_part(name: str) -> str:
+    return re.split(r"`?\.`?", name.strip("`'‘’"))[-1][:130]

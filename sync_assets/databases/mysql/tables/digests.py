@@ -1,0 +1,44 @@
+"""How rows are hashed so that another database comes to the same numbers. Decides; `render` writes the SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sync_assets.databases.mysql.tables.render import base
+from sync_assets.engine.model import ColumnType
+from sync_assets.engine.tables.canonical import common
+from sync_assets.engine.tables.reading import BucketRule, Hashing, TableSource
+from sync_assets.engine.tables.shape import ColumnShape
+
+BUCKET_ROWS = 100  # rows in a bucket, about: its keys are asked for one by one when it differs
+_INTEGERS = frozenset({ColumnType.INTEGER, ColumnType.BIGINT})
+
+
+def hashing(
+    mariadb: bool, other: TableSource, mine: Sequence[ColumnShape], theirs: Sequence[ColumnShape],
+    key: Sequence[str], rows: int,
+) -> tuple[Hashing, Hashing] | None:  # fmt: skip
+    """Both sides' ways; None when a column cannot be compared by its text."""
+    if not all(_comparable(mariadb, other, a, b) for a, b in zip(mine, theirs, strict=True)):
+        return None
+    over = {a.name: b for a, b in zip(mine, theirs, strict=True)}
+    here = {a.name: a for a in mine}
+    if any(k not in here for k in key):
+        return None
+    width = len(key) == 1 and {here[key[0]].type, over[key[0]].type} <= _INTEGERS
+    count = 0 if width or not key else max(1, rows // BUCKET_ROWS)
+    rule = BucketRule(tuple(key), BUCKET_ROWS if width else 0, count)
+    there = BucketRule(tuple(over[k].name for k in key), rule.width, rule.count)
+    return Hashing("portable", tuple(mine), tuple(theirs), rule), Hashing("portable", tuple(theirs), tuple(mine), there)
+
+
+def _comparable(mariadb: bool, other: TableSource, mine: ColumnShape, theirs: ColumnShape) -> bool:
+    if common(mine.type, theirs.type) is None:
+        return False
+    if other.dialect != "mysql" and ColumnType.OTHER in (mine.type, theirs.type):
+        return theirs.type is ColumnType.TEXT  # what we show of it was stored there as a text
+    if ColumnType.JSON not in (mine.type, theirs.type):
+        return True
+    if not mariadb and mine.type is ColumnType.JSON:  # MySQL's own JSON: no text is kept
+        return other.dialect == "mysql" and not getattr(other, "mariadb", False) and base(theirs) == "json"
+    return base(theirs) != "jsonb"

@@ -1,0 +1,188 @@
+"""Values as SQL text: canonical texts, and fields of COPY lines. Builds expressions, runs nothing.
+
+Texts are bytes of UTF-8 (binary strings) throughout: columns of different collations would not go into one CONCAT, and
+REPLACE looks at bytes fastest. Every expression is NULL for NULL, and for a value that the server could not write out
+(its result would pass max_allowed_packet): the whole line is then NULL, which the reader sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sync_assets.databases.mysql.tables.line import quote
+from sync_assets.engine.model import ColumnType
+from sync_assets.engine.tables.canonical import TEXTS, common
+from sync_assets.engine.tables.shape import ColumnShape
+
+Maker = Callable[[ColumnShape, str], str]
+_BACKSLASH, _TAB, _NEWLINE, _RETURN = "x'5c'", "x'09'", "x'0a'", "x'0d'"
+_ESCAPES = ((_BACKSLASH, "x'5c5c'"), (_TAB, "x'5c74'"), (_NEWLINE, "x'5c6e'"), (_RETURN, "x'5c72'"))
+_JSON_ESCAPES = (*((_BACKSLASH, "x'5c5c'"), ("x'22'", "x'5c22'")), *_ESCAPES[1:])
+_FREE = frozenset({ColumnType.TEXT, ColumnType.ENUM, ColumnType.SET, ColumnType.JSON, ColumnType.OTHER})
+
+
+def base(column: ColumnShape) -> str:
+    """The word that a native type begins with: ``bigint``."""
+    return column.native.lower().replace("(", " ").split(" ", 1)[0]
+
+
+def long(column: ColumnShape) -> bool:
+    """Whether one value may be megabytes; others are part of a row of 64 KB at most."""
+    word = base(column)
+    return word.endswith(("text", "blob")) or word in ("json", "vector") or hexed(column)
+
+
+def hexed(column: ColumnShape) -> bool:
+    """Whether an OTHER is shown as the hex of its bytes: geometries and vectors."""
+    return column.type is ColumnType.OTHER and base(column) not in ("bit", "inet4", "inet6")
+
+
+# -- canonical texts
+
+
+def canonical(column: ColumnShape, sql: str) -> str:
+    """The canonical text of `sql`, a value of the type of `column`."""
+    return _CANONICAL.get(column.type, _text)(column, sql)
+
+
+def _text(column: ColumnShape, sql: str) -> str:
+    return f"cast(convert({sql} using utf8mb4) as binary)"
+
+
+def _truth(column: ColumnShape, sql: str) -> str:
+    return f"if({sql} <> 0, '1', '0')"
+
+
+def _whole(column: ColumnShape, sql: str) -> str:
+    return f"cast({sql} + 0 as char)" if "zerofill" in column.native else f"cast({sql} as char)"
+
+
+def _decimal(column: ColumnShape, sql: str) -> str:
+    """Without zeros at the end of the fraction; the server has no -0."""
+    if column.scale == 0:
+        return _whole(column, sql)
+    plain = _whole(column, sql)
+    return f"trim(trailing '.' from trim(trailing '0' from if(locate('.', {plain}), {plain}, concat({plain}, '.'))))"
+
+
+def _float(column: ColumnShape, sql: str) -> str:
+    """From the server's shortest digits: `123.45`, `1.5e-10`. All that follows is about where the point is."""
+    plain = f"cast(abs({sql}) + 0e0 as char)"
+    mantissa = f"substring_index({plain}, 'e', 1)"
+    digits = f"replace({mantissa}, '.', '')"
+    bare = f"trim(leading '0' from {digits})"
+    before = f"if(locate('.', {mantissa}), locate('.', {mantissa}) - 1, length({mantissa}))"
+    power = f"if(locate('e', {plain}), cast(substring_index({plain}, 'e', -1) as signed), 0)"
+    exponent = f"{before} - (length({digits}) - length({bare})) + {power}"
+    sign = f"if({sql} < 0, '-', '')"
+    return f"if({sql} = 0, '0', concat({sign}, trim(trailing '0' from {bare}), 'e', {exponent}))"
+
+
+def _number(column: ColumnShape, sql: str) -> str:
+    """A FLOAT as usual; singles as their doubles, of which the server would show six digits only."""
+    return f"cast({sql} + 0e0 as char)"
+
+
+def _clock(kind: str) -> Maker:
+    def make(column: ColumnShape, sql: str) -> str:
+        return f"cast({sql} as char)" if column.precision == 6 else f"cast(cast({sql} as {kind}(6)) as char)"
+
+    return make
+
+
+def _plain(column: ColumnShape, sql: str) -> str:
+    return f"cast({sql} as char)"
+
+
+def _set(column: ColumnShape, sql: str) -> str:
+    inside = replaced(_text(column, sql), _JSON_ESCAPES)
+    return f"if({sql} = '', '[]', concat('[\"', replace({inside}, ',', '\",\"'), '\"]'))"
+
+
+def _other(column: ColumnShape, sql: str) -> str:
+    if hexed(column):
+        return f"lower(hex({sql}))"
+    if base(column) == "bit":
+        return f"lpad(bin({sql} + 0), {column.length or 64}, '0')"
+    return _text(column, sql)
+
+
+def _hex(column: ColumnShape, sql: str) -> str:
+    return f"lower(hex({sql}))"
+
+
+_CANONICAL: dict[ColumnType, Maker] = {
+    ColumnType.BOOL: _truth, ColumnType.INTEGER: _whole, ColumnType.BIGINT: _whole, ColumnType.DECIMAL: _decimal,
+    ColumnType.FLOAT: _float, ColumnType.DATE: _plain, ColumnType.TIME: _clock("time"),
+    ColumnType.DATETIME: _clock("datetime"), ColumnType.INSTANT: _clock("datetime"), ColumnType.SET: _set,
+    ColumnType.UUID: _plain, ColumnType.BLOB: _hex, ColumnType.OTHER: _other,
+}  # fmt: skip
+
+
+def framed(column: ColumnShape, other: ColumnShape) -> str:
+    """A column's part of the canonical text of its row, framed as `canonical.common` of both sides says."""
+    name = quote(column.name)
+    both_flags = base(column) == base(other) == "tinyint"  # two of ours: a tinyint(1) may hold more than 0 and 1
+    value = _whole(column, name) if both_flags else canonical(column, name)
+    frame = common(column.type, other.type)
+    framed = f"length({value}), ':', {value}" if frame in TEXTS else f"{value}, ';'"
+    if not column.nullable:
+        return f"concat({framed})"
+    return f"if({name} is null, '~', concat({framed}))"
+
+
+def row_text(columns: Sequence[ColumnShape], others: Sequence[ColumnShape]) -> str:
+    """The canonical text of a row."""
+    parts = [framed(a, b) for a, b in zip(columns, others, strict=True)]
+    return parts[0] if len(parts) == 1 else f"concat({', '.join(parts)})"
+
+
+def row_hash(columns: Sequence[ColumnShape], others: Sequence[ColumnShape]) -> str:
+    """60 bits of the MD5 of a row's canonical text."""
+    return f"cast(conv(left(md5({row_text(columns, others)}), 15), 16, 10) as unsigned)"
+
+
+# -- lines
+
+
+def replaced(sql: str, pairs: Sequence[tuple[str, str]]) -> str:
+    for old, new in pairs:
+        sql = f"replace({sql}, {old}, {new})"
+    return sql
+
+
+def field(column: ColumnShape, into: ColumnShape, dialect: str) -> str:
+    """A column as a field of a line for a database of `dialect`, NULL not yet replaced."""
+    name = quote(column.name)
+    if column.type is ColumnType.FLOAT:
+        return _number(column, name)
+    if column.type is ColumnType.BOOL and dialect == "mysql":
+        return f"cast({name} + 0 as char)"
+    if dialect == "postgres" and column.type in _POSTGRES:
+        return _POSTGRES[column.type](column, name)
+    value = f"hex({name})" if column.type is ColumnType.BLOB else canonical(column, name)
+    return replaced(value, _ESCAPES) if column.type in _FREE and not hexed(column) else value
+
+
+_POSTGRES: dict[ColumnType, Maker] = {
+    ColumnType.BLOB: lambda column, sql: f"concat(x'5c5c78', hex({sql}))",
+    ColumnType.INSTANT: lambda column, sql: f"concat({sql}, '+00')",
+    ColumnType.DECIMAL: _whole, ColumnType.DATETIME: _plain, ColumnType.TIME: _plain,
+}  # fmt: skip
+
+
+def line(columns: Sequence[ColumnShape], into: Sequence[ColumnShape], dialect: str, limit: int) -> str:
+    """A whole row as one line; NULL where its values are so long that writing them out could pass `limit` bytes."""
+    parts = []
+    for column, other in zip(columns, into, strict=True):
+        value = field(column, other, dialect)
+        parts.append(f"if({quote(column.name)} is null, x'5c4e', {value})" if column.nullable else value)
+    tabbed = ", x'09', ".join(parts)
+    whole = f"concat({tabbed}, x'0a')" if parts else "x'0a'"
+    width = row_width(columns)
+    return f"if({width} > {limit}, null, {whole})" if width else whole
+
+
+def row_width(columns: Sequence[ColumnShape]) -> str:
+    """The most bytes that the long values of a row may take when written out; empty if none is long."""
+    return " + ".join(f"ifnull(length({quote(c.name)}), 0) * 4" for c in columns if long(c))

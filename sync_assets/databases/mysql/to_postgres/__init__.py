@@ -9,11 +9,12 @@ extra ``fast``. Everything else travels as LINES.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sync_assets.engine.errors import BadBatch
 from sync_assets.engine.model import ColumnType
+from sync_assets.engine.tables.reading import Moved
 from sync_assets.engine.tables.shape import ColumnShape
 
 if TYPE_CHECKING:
@@ -70,24 +71,38 @@ def type_name(native: str) -> str:
     return _NAMES.get(name, name)
 
 
-def rows(connection: Any, sql: str, into: Sequence[ColumnShape], place: str) -> Iterator[bytes]:
-    """COPY BINARY of the result of `sql`, header and trailer included, in blocks of whole rows of about 1 MB.
+def rows(
+    connection: Any, statements: Iterable[str], into: Sequence[ColumnShape], place: str, moved: Moved
+) -> Iterator[bytes]:
+    """COPY BINARY of the results of `statements`, header and trailer included, in blocks of whole rows of about 1 MB.
 
-    `into` are the target's columns in the order of the result. Raises `BadBatch` naming the column of a value that its
-    target cannot hold, and the driver's own errors. After an error the connection is closed.
+    `into` are the target's columns in the order of the results. Raises `BadBatch` naming the column of a value that
+    its target cannot hold, and the driver's own errors. The connection stays in its transaction, unless it was lost.
     """
+    from sync_assets.databases.postgres.copyrows import HEADER, TRAILER
+
+    yield HEADER
+    for sql in statements:
+        moved.statements += 1
+        for count, block in _blocks(connection, sql, into, place):
+            moved.rows += count
+            moved.bytes += len(block)
+            yield block
+    yield TRAILER
+
+
+def _blocks(connection: Any, sql: str, into: Sequence[ColumnShape], place: str) -> Iterator[tuple[int, bytes]]:
     from sync_assets.databases.mysql.to_postgres import cut, makers, packets
-    from sync_assets.databases.postgres.copyrows import HEADER, TRAILER, pack
+    from sync_assets.databases.postgres.copyrows import pack
 
     with packets.answer(connection, sql) as (fields, blocks):
         ways = [
             makers.maker(field, type_name(column.native), _refusal(place, column.name))
             for field, column in zip(fields, into, strict=True)
         ]
-        yield HEADER
         for block in blocks:
-            yield pack(_columns(ways, cut.columns(block, fields)), len(block.starts))
-        yield TRAILER
+            count = len(block.starts)
+            yield count, pack(_columns(ways, cut.columns(block, fields)), count)
 
 
 def _columns(ways: Sequence[Make], values: Iterator[Any]) -> list[Column]:

@@ -66,8 +66,9 @@ def _measured(data: Bytes, at: Ints, nulls: NDArray[np.bool_] | None) -> tuple[I
         lengths[nulls] = 0
         starts[nulls] -= 1
     if lengths.max(initial=0) > 250:
+        marks = lengths.copy()
         for mark, (type, size) in _LONGER.items():
-            if (rows := np.flatnonzero(lengths == mark)).size:
+            if (rows := np.flatnonzero(marks == mark)).size:
                 found = overlapping(data, type)[at[rows] + 1].astype(np.int64)
                 lengths[rows] = found & _THREE_BYTES if size == 4 else found
                 starts[rows] = at[rows] + size

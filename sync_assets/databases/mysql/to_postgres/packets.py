@@ -96,9 +96,10 @@ def _field(connection: Any) -> Field:
 
 def _blocks(connection: Any, frames: Frames) -> Iterator[Rows]:
     """Read until a block is full, hand on the whole rows in it, keep the rest. A longer row makes the block grow."""
-    read = connection._rfile.readinto1
+    size = frames.put(connection._rfile.read1(BLOCK // 8))  # what came in with the description of the columns
+    read = connection._rfile.readinto1  # waits for more even if it has some
     while True:
-        if not (size := read(frames.room())):
+        if not size:
             raise ConnectionResetError
         frames.add(size)
         last = frames.last()
@@ -107,6 +108,7 @@ def _blocks(connection: Any, frames: Frames) -> Iterator[Rows]:
         if last:
             _raise_for_error(connection, frames)
             return
+        size = read(frames.room())
 
 
 def _raise_for_error(connection: Any, frames: Frames) -> None:
@@ -130,6 +132,11 @@ class Frames:
             self.buffer += bytes(max(self.block, len(self.buffer)))
         return memoryview(self.buffer)[self.end : len(self.buffer) - SPARE]
 
+    def put(self, data: bytes) -> int:
+        """Copy the next bytes in; `add` follows."""
+        self.room()[: len(data)] = data
+        return len(data)
+
     def add(self, size: int) -> None:
         """So many bytes have come in: cut off what is whole."""
         self.end += size
@@ -150,7 +157,7 @@ class Frames:
         """Cut off the rows that are as long as the first one, all in one step: often that is all of them."""
         if self.end - at < 4:
             return at
-        step = 4 + (_HEAD(self.buffer, at)[0] & _WHOLE)
+        step = 4 + (int(_HEAD(self.buffer, at)[0]) & _WHOLE)
         if step > _WHOLE or (count := (self.end - at) // step) < _ENOUGH:
             return at
         heads = np.ndarray((count,), "<u4", self.buffer, at, (step,)) & _WHOLE

@@ -63,6 +63,7 @@ _NUMBERS: dict[int, _Rule] = {
 _TOO_LONG: _Rule = (BadBatch, "a value is too long for column {name}", "widen the column, or shorten the value")
 _RANGE: _Rule = (BadBatch, "a value is out of the range of column {name}", "widen the column")
 _WRONG: _Rule = (BadBatch, "a value is none of the type of column {name}", "look at the column's type here and there")
+_MISFIT: _Rule = (BadBatch, "a value does not fit column {name}", "widen the column, or mend the value")
 _NULL: _Rule = (BadBatch, "a value is missing in column {name}, which must have one", "drop its NOT NULL, or fill it")
 _TWICE: _Rule = (BadBatch, "a row repeats a value of the unique index {name}", "look for the other row that has it")
 _ALONE: _Rule = (BadBatch, "a row breaks a foreign key", "write the referenced table first")
@@ -72,7 +73,7 @@ _CHARSET: _Rule = (BadBatch, "a text does not fit the character set of column {n
 _WRITING: dict[int, _Rule] = {
     1044: (Stop, "this user has no right to the database", "grant create, alter, drop, select, insert, update,"
            " delete on it to this user"),
-    1265: _WRONG, 1366: _WRONG, 1292: _WRONG, 1411: _WRONG, 1367: _WRONG, 3140: _WRONG, 1416: _WRONG, 3037: _WRONG,
+    1265: _MISFIT, 1366: _WRONG, 1292: _WRONG, 1411: _WRONG, 1367: _WRONG, 3140: _WRONG, 1416: _WRONG, 3037: _WRONG,
     1264: _RANGE, 1690: _RANGE, 1406: _TOO_LONG, 1301: _TOO_LONG, 1048: _NULL, 1263: _NULL, 1364: _NULL,
     1062: _TWICE, 1586: _TWICE, 1022: _TWICE, 1216: _ALONE, 1217: _ALONE, 1451: _ALONE, 1452: _ALONE,
     3819: _CHECK, 4025: _CHECK, 1261: _FIELDS, 1262: _FIELDS, 1300: _CHARSET, 3854: _CHARSET, 1977: _CHARSET,

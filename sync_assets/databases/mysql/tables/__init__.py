@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from importlib import import_module
 
 from sync_assets.databases.base import ConnectionArgs, name_parts
 from sync_assets.databases.mysql.tables import catalogue, ledger, load
@@ -13,6 +12,7 @@ from sync_assets.databases.mysql.tables.digests import hashing
 from sync_assets.databases.mysql.tables.line import Line
 from sync_assets.databases.mysql.tables.moment import Moment, moment
 from sync_assets.databases.mysql.tables.writer import TRANSACTIONAL, TableWriter
+from sync_assets.databases.mysql.to_postgres import available
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.tables.reading import Form, Hashing, TableSource
 from sync_assets.engine.tables.shape import ColumnShape, TableEntry, TableKind, TableName, TableShape
@@ -31,6 +31,7 @@ class MySQLTables:
     def __init__(self, args: ConnectionArgs) -> None:
         self.args = args
         self.place = f"connection {args.name}"
+        self.address = f"mysql://{args.socket or f'{args.host}:{args.port or 3306}'}/{args.database}"
         self._line = Line(args)
 
     @property
@@ -79,7 +80,7 @@ class MySQLTables:
     # -- reading
 
     def forms(self, into: str, columns: Sequence[tuple[ColumnShape, ColumnShape]]) -> Sequence[Form]:
-        return (Form.ARROW, Form.LINES) if into == "postgres" and _arrow(columns) else (Form.LINES,)
+        return (Form.PG_BINARY, Form.LINES) if into == "postgres" and available(columns) else (Form.LINES,)
 
     def hashing(
         self, other: TableSource, mine: Sequence[ColumnShape], theirs: Sequence[ColumnShape], key: Sequence[str],
@@ -137,12 +138,3 @@ class MySQLTables:
 
     def writer(self, sync: str = "", token: int = 0) -> TableWriter:
         return TableWriter(self.args, sync, token)
-
-
-def _arrow(columns: Sequence[tuple[ColumnShape, ColumnShape]]) -> bool:
-    """Whether the fast path is installed and takes these columns."""
-    try:
-        arrow = import_module(f"{__name__}.arrow")
-    except ImportError:
-        return False
-    return bool(arrow.available(columns))

@@ -10,7 +10,8 @@ from sync_assets.engine.tables.canonical import common
 from sync_assets.engine.tables.reading import BucketRule, Hashing, TableSource
 from sync_assets.engine.tables.shape import ColumnShape
 
-BUCKET_ROWS = 100  # rows in a bucket, about: its keys are asked for one by one when it differs
+BUCKET_ROWS = 100  # rows in a bucket, about: they are asked for one by one when it differs
+MOST_BUCKETS = 100_000
 _INTEGERS = frozenset({ColumnType.INTEGER, ColumnType.BIGINT})
 
 
@@ -26,8 +27,9 @@ def hashing(
     if any(k not in here for k in key):
         return None
     width = len(key) == 1 and {here[key[0]].type, over[key[0]].type} <= _INTEGERS
-    count = 0 if width or not key else max(1, rows // BUCKET_ROWS)
-    rule = BucketRule(tuple(key), BUCKET_ROWS if width else 0, count)
+    size = max(BUCKET_ROWS, -(-rows // MOST_BUCKETS))
+    count = 0 if width or not key else max(1, rows // size)
+    rule = BucketRule(tuple(key), size if width else 0, count)
     there = BucketRule(tuple(over[k].name for k in key), rule.width, rule.count)
     return Hashing("portable", tuple(mine), tuple(theirs), rule), Hashing("portable", tuple(theirs), tuple(mine), there)
 

@@ -28,7 +28,7 @@ _BACKSLASH_TEXT = str.maketrans({"\\": "\\\\", "'": "\\'"})
 def load(
     line: Line, table: TableName, columns: Sequence[ColumnShape], blocks: Iterable[bytes], *, local: bool = True
 ) -> tuple[int, int, bool]:
-    """Rows stored, bytes sent, and whether the server took them as a file. Raises `BadBatch` for rows that do not fit."""
+    """Rows stored, bytes sent, and whether the server took a file. Raises `BadBatch` for rows that do not fit."""
     if local:
         try:
             return (*_as_file(line, table, columns, blocks), True)

@@ -8,6 +8,7 @@ was about to send, and refuses everything else. It relies on private names of Py
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterable
 from typing import Any
 
@@ -79,11 +80,15 @@ class _Result(_BaseResult):  # type: ignore[misc]
 
 def _send(connection: LocalConnection, blocks: Iterable[bytes]) -> None:
     """The blocks, and the empty packet that ends them. When their source fails, the connection is not worth keeping:
-    the server would take what came for the whole."""
-    done = False
+    the server would take what came for the whole. A server that speaks before the end has given up, and may never
+    read on: then it is not written to any more."""
+    done, poll = False, select.poll()
+    poll.register(connection._sock, select.POLLIN)
     try:
         for block in blocks:
             for at in range(0, len(block), CHUNK):
+                if poll.poll(0):
+                    _give_up(connection)
                 connection.write_packet(block[at : at + CHUNK])
             connection.sent += len(block)
         connection.write_packet(b"")
@@ -91,3 +96,9 @@ def _send(connection: LocalConnection, blocks: Iterable[bytes]) -> None:
     finally:
         if not done:
             connection._force_close()
+
+
+def _give_up(connection: LocalConnection) -> None:
+    """Raises what the server had to say."""
+    connection._read_packet()
+    raise err.OperationalError(2013, "")

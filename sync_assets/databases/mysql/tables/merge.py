@@ -77,7 +77,7 @@ def _update(stage: TableName, table: TableName, how: Merge) -> str:
         column = quote(how.newer)
         newer = f" and (s.{column} > t.{column} or t.{column} is null and s.{column} is not null)"
     return (
-        f"update {choice.table(table)} t join {choice.table(stage)} s on {_same(how.key)}"
+        f"update {choice.table(table)} t join {choice.table(stage)} s on {_same(how.key)}"  # noqa: S608 (quoted)
         f" set {sets} where not ({differs}){newer}"
     )
 

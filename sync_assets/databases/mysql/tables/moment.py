@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 
 from sync_assets.databases.base import ConnectionArgs
@@ -27,13 +28,17 @@ _TRANSACTIONAL = frozenset({"innodb", "rocksdb", "tokudb", "ndbcluster", "ndb", 
 class Moment:
     """`engine.tables.reading.Snapshot`."""
 
-    def __init__(self, lines: Sequence[Line], shapes: Mapping[TableName, TableShape], notes: Sequence[str]) -> None:
+    def __init__(
+        self, args: ConnectionArgs, lines: Sequence[Line], shapes: Mapping[TableName, TableShape], notes: Sequence[str]
+    ) -> None:
         self.streams = len(lines)
         self.notes = notes
         self._shapes = shapes
         self._free: queue.SimpleQueue[Line] = queue.SimpleQueue()
         for line in lines:
             self._free.put(line)
+        self._bounds = Line(args)  # for slices, which mean the same in any snapshot
+        self._asking = threading.Lock()
 
     def reader(self) -> TableReader:
         """Raises `Retry` when a connection was lost: its snapshot cannot be had again."""
@@ -48,11 +53,11 @@ class Moment:
         shape = self._shapes.get(selection.table) if selection.table else None
         if shape is None or shape.bytes <= size:
             return [selection]
-        reader = self.reader()
-        try:
-            return slices(reader.line, selection, shape, size)
-        finally:
-            reader.close()
+        with self._asking:
+            return slices(self._bounds, selection, shape, size)
+
+    def close(self) -> None:
+        self._bounds.close()
 
 
 @contextlib.contextmanager
@@ -65,7 +70,8 @@ def moment(args: ConnectionArgs, shapes: Mapping[TableName, TableShape], streams
         lines, more = _begun(lines, sorted(shapes), args)
         for line in lines:
             _hold(line, shapes)
-        yield Moment(lines, shapes, [*notes, *more])
+        with contextlib.closing(Moment(args, lines, shapes, [*notes, *more])) as found:
+            yield found
     finally:
         for line in lines:
             line.close()

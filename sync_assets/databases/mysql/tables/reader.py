@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
 from typing import Any
 
-from sync_assets.databases.mysql import wire
+from sync_assets.databases.mysql import to_postgres, wire
 from sync_assets.databases.mysql.tables import choice, render
 from sync_assets.databases.mysql.tables.line import Line, quote
 from sync_assets.databases.mysql.tables.stream import Lines
@@ -28,9 +27,8 @@ class TableReader:
     # -- rows
 
     def rows(self, selection: Selection, form: Form, into: Sequence[ColumnShape], dialect: str) -> Iterator[bytes]:
-        if form is Form.ARROW:
-            arrow = import_module("sync_assets.databases.mysql.tables.arrow")
-            yield from arrow.rows(self, selection, into, dialect)
+        if form is Form.PG_BINARY and dialect == "postgres":
+            yield from self._pg_binary(selection, into)
             return
         if form is not Form.LINES:
             raise Stop(f"{self.line.place}: MySQL cannot send rows as {form}", code="form")
@@ -40,6 +38,13 @@ class TableReader:
                     refuse_zero_dates(block, piece.columns, self.line.place)
                 self.moved.bytes += len(block)
                 yield block
+
+    def _pg_binary(self, selection: Selection, into: Sequence[ColumnShape]) -> Iterator[bytes]:
+        names = ", ".join(quote(c.name) for c in selection.columns)
+        statements = [choice.statement(names, piece) for piece in choice.pieces(selection)]
+        connection = self.line.connection
+        with self.line.sorted():
+            yield from to_postgres.rows(connection, statements, into, self.line.place, self.moved)
 
     def _lines(self, selection: Selection, into: Sequence[ColumnShape], dialect: str) -> Iterator[bytes]:
         """Rows that the server cannot write out in one piece are NULL in the first answer; they come after it."""

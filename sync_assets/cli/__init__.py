@@ -21,13 +21,14 @@ again later; 4 done, but rows were rejected and set aside (see: sync-assets reje
 The project is the YAML below sync_assets/defs, or below the folder that SYNC_ASSETS_DEFS names. A .env file in the
 project's root is read. SYNC_ASSETS_DEBUG=1 shows where an error came from.
 """
+_TABLE = "Only this table of a replica, schema.table or a pattern; may be given several times."
 _PARTITION = "KEY, FIRST..LAST or latest; may be given several times."
 
 
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="sync-assets", message="%(prog)s %(version)s")
 def root() -> None:
-    """Keep data in step: SQL databases to Feishu Bitable boards."""
+    """Keep data in step: SQL databases to Feishu Bitable boards and to other databases."""
     from sync_assets.store import redaction
 
     redaction.install()  # for what libraries log; our own messages hold no secret
@@ -44,7 +45,7 @@ def check(name: str | None) -> int:
 
 @root.command()
 def syncs() -> int:
-    """List the syncs of the project."""
+    """List the syncs and replicas of the project."""
     from sync_assets.cli import work
 
     return work.syncs()
@@ -52,27 +53,83 @@ def syncs() -> int:
 
 @root.command(short_help="Show what a run would do.")
 @click.argument("sync")
+@click.option("--table", "-t", "tables", multiple=True, help=_TABLE)
 @click.option("--partition", "-p", help="KEY or latest.")
 @click.option("--mode", type=click.Choice(_MODES), help="Another mode than the sync's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def plan(sync: str, partition: str | None, mode: str | None, as_json: bool) -> int:
-    """Show what a run would do, with counts and samples. Writes nothing."""
+def plan(sync: str, tables: tuple[str, ...], partition: str | None, mode: str | None, as_json: bool) -> int:
+    """Show what a run of a sync or replica would do, with counts and samples. Writes nothing."""
     from sync_assets.cli import work
 
-    return work.plan(sync, partition, mode, as_json)
+    return work.plan(sync, tables, partition, mode, as_json)
 
 
-@root.command(short_help="Run one sync, or a YAML file.")
-@click.argument("what", metavar="SYNC|FILE.yaml")
+@root.command(short_help="Run a sync, a replica, or a YAML file.")
+@click.argument("what", metavar="SYNC|REPLICA|FILE.yaml")
+@click.option("--table", "-t", "tables", multiple=True, help=_TABLE)
 @click.option("--partition", "-p", "partitions", multiple=True, help=_PARTITION)
 @click.option("--mode", type=click.Choice(_MODES), help="Another mode than the sync's own.")
 @click.option("--accept-empty", is_flag=True, help="Go on although the source or the board looks unexpectedly empty.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def run(what: str, partitions: tuple[str, ...], mode: str | None, accept_empty: bool, as_json: bool) -> int:
-    """Run one sync of the project, or all syncs of a YAML file outside of it."""
+def run(
+    what: str,
+    tables: tuple[str, ...],
+    partitions: tuple[str, ...],
+    mode: str | None,
+    accept_empty: bool,
+    as_json: bool,
+) -> int:
+    """Run one sync or replica of the project, or all of a YAML file outside of it. REPLICA:TABLE is one table."""
     from sync_assets.cli import work
 
-    return work.run(what, partitions, mode, accept_empty, as_json)
+    return work.run(what, tables, partitions, mode, accept_empty, as_json)
+
+
+@root.command(short_help="Compare whole tables with their sources.")
+@click.argument("what", metavar="SYNC|REPLICA")
+@click.option("--table", "-t", "tables", multiple=True, help=_TABLE)
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+def verify(what: str, tables: tuple[str, ...], as_json: bool) -> int:
+    """Compare whole tables on both sides by digest, and name the ranges that differ. Writes nothing."""
+    from sync_assets.cli import tables as work
+
+    return work.verify(what, tables, as_json)
+
+
+@root.command(short_help="Ship only the rows that differ.")
+@click.argument("what", metavar="SYNC|REPLICA")
+@click.option("--table", "-t", "tables", multiple=True, help=_TABLE)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON.")
+def repair(what: str, tables: tuple[str, ...], yes: bool, as_json: bool) -> int:
+    """Compare whole tables, show what differs, ask, and ship only that."""
+    from sync_assets.cli import tables as work
+
+    return work.repair(what, tables, yes, as_json)
+
+
+@root.command(short_help="Copy a replica back into its source.")
+@click.argument("replica")
+@click.option("--table", "-t", "tables", multiple=True, help=_TABLE)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--accept-deletes", is_flag=True, help="Delete more rows than the delete guard allows.")
+@click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON.")
+def restore(replica: str, tables: tuple[str, ...], yes: bool, accept_deletes: bool, as_json: bool) -> int:
+    """Copy a replica back into its source: shows the plan, asks, ships only what differs."""
+    from sync_assets.cli import tables as work
+
+    return work.copy_back(replica, tables, yes, accept_deletes, as_json)
+
+
+@root.command(short_help="List what ran, and how it ended.")
+@click.argument("what", metavar="[SYNC|REPLICA]", required=False)
+@click.option("--limit", type=click.IntRange(1, 10000), default=20, show_default=True, help="How many.")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+def runs(what: str | None, limit: int, as_json: bool) -> int:
+    """List the newest runs with their beginning, end, counts and errors. A run whose process died is called lost."""
+    from sync_assets.cli import tables as work
+
+    return work.runs(what, limit, as_json)
 
 
 @root.command(short_help="List rejected rows, or send them again.")

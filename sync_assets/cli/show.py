@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from sync_assets.engine.errors import SyncError
-from sync_assets.engine.model import Counts, Finding, Mode, Progress, Report
+from sync_assets.engine.model import Counts, Delivery, Finding, Mode, Progress, Report
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sync_assets.project.deployment import PlacedSync
+    from sync_assets.project.deployment import PlacedReplica, PlacedSync
 
 _LINE_EVERY = 5.0  # seconds between lines where no bar can be drawn
 _SHOWN = 10  # lines of a sample
@@ -91,12 +91,13 @@ def _sample(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def _count_rows(done: Report) -> Iterator[list[str]]:
     for key, counts in done.partitions.items() if len(done.partitions) > 1 else ():
-        yield [plain(key), *_numbers(counts)]
+        yield [plain(key), *numbers(counts)]
     only = next(iter(done.partitions), "") if len(done.partitions) == 1 else ""
-    yield [only or "all", *_numbers(done.counts)]
+    yield [only or "all", *numbers(done.counts)]
 
 
-def _numbers(counts: Counts) -> list[str]:
+def numbers(counts: Counts) -> list[str]:
+    """The counts of a report, in the order of its columns."""
     every = (counts.read, counts.created, counts.updated, counts.unchanged, counts.rejected, counts.deleted)
     return [f"{number:,}" for number in every]
 
@@ -114,7 +115,8 @@ def _remarks(done: Report) -> Iterator[str]:
     if done.counts.rejected:
         yield f"{done.counts.rejected:,} rows were rejected: sync-assets rejects {done.sync}"
     if done.equal is not None:
-        yield _agreement(done) if done.equal else "the board differs from the source:"
+        yield _agreement(done) if done.equal else f"the {_thing(done)} differs from the source:"
+    yield from (f"structure: {plain(line)}" for line in done.drift[:_SHOWN])
     yield from (f"  {plain(difference)}" for difference in done.differences[:_SHOWN])
     if done.link:
         yield done.link
@@ -122,35 +124,60 @@ def _remarks(done: Report) -> Iterator[str]:
 
 def _agreement(done: Report) -> str:
     """What "equal" means after a run of this mode: only clone makes both sides the same."""
+    inside = "in the table" if _thing(done) == "table" else "on the board"
     said = {
-        Mode.CLONE: "the board equals the source",
-        Mode.FULL: "every row of the source is on the board as it is there",
-        Mode.OVERWRITE: "every row of the source is on the board as it is there",
-    }.get(done.mode, "what was to be written is on the board")
+        Mode.CLONE: f"the {_thing(done)} equals the source",
+        Mode.FULL: f"every row of the source is {inside} as it is there",
+        Mode.OVERWRITE: f"every row of the source is {inside} as it is there",
+    }.get(done.mode, f"what was to be written is {inside}")
     return said + (", besides the rejected rows" if done.counts.rejected else "")
 
 
-def syncs(found: Iterable[PlacedSync]) -> None:
-    """The list of syncs."""
-    rows = [
-        [
-            s.name,
-            f"{s.source} -> {s.target}",
-            str(s.spec.mode),
-            _partitions(s),
-            s.schedule or "",
-            f"{s.file}: line {s.line}",
-            s.spec.title or "",
-        ]
-        for s in found
+def _thing(done: Report) -> str:
+    """What was written to."""
+    return "table" if done.delivery is Delivery.LEDGER else "board"
+
+
+def syncs(found: Iterable[PlacedSync], replicas: Iterable[PlacedReplica] = ()) -> None:
+    """The list of syncs and replicas."""
+    rows = [*map(_sync, found), *map(_replica, replicas)]
+    table(["name", "from -> to", "mode", "partitions or tables", "schedule", "written in", "title"], rows)
+
+
+def _replica(r: PlacedReplica) -> list[str]:
+    spec = r.spec
+    tables = ", ".join(spec.tables[:5]) + ("" if len(spec.tables) <= 5 else ", ...")
+    where = f"{r.file}: line {r.line}"
+    return [
+        r.name,
+        f"{spec.source} -> {spec.target}",
+        str(spec.mode),
+        tables,
+        spec.schedule or "",
+        where,
+        spec.title or "",
     ]
-    table(["sync", "from -> to", "mode", "partitions", "schedule", "written in", "title"], rows)
+
+
+def _sync(s: PlacedSync) -> list[str]:
+    where = f"{s.file}: line {s.line}"
+    return [
+        s.name,
+        f"{s.source} -> {s.target}",
+        str(s.spec.mode),
+        _partitions(s),
+        s.schedule or "",
+        where,
+        s.spec.title or "",
+    ]
 
 
 def _partitions(sync: PlacedSync) -> str:
     parts = sync.spec.partitions
-    every = getattr(parts, "every", None)
-    return "" if parts is None else f"every {every}" if every else f"by {parts.column}"
+    every, size = getattr(parts, "every", None), getattr(parts, "size", None)
+    if every or parts is None:
+        return f"every {every}" if every else ""
+    return f"by {parts.column}" + (f", {size:,} each" if size else "")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

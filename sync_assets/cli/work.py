@@ -41,14 +41,21 @@ def check(name: str | None) -> int:
 
 
 def syncs() -> int:
-    show.syncs(project().syncs.values())
+    found = project()
+    show.syncs(found.syncs.values(), found.replicas.values())
     return exits.OK
 
 
-def plan(name: str, partition: str | None, mode: str | None, as_json: bool) -> int:
+def plan(name: str, tables: Sequence[str], partition: str | None, mode: str | None, as_json: bool) -> int:
     from sync_assets.project.run import plan_sync
 
     found = project()
+    if _is_replica(found, name):
+        from sync_assets.cli import tables as over
+
+        asked = [partition] if partition else []
+        return over.run(found, name, tables, asked, _mode(mode), False, as_json, dry=True)
+    _refuse_tables(name, tables)
     keys = chosen(found.sync(name), [partition] if partition else [], datetime.now(UTC))
     if keys and len(keys) > 1:
         raise Stop("a plan is made for one partition at a time", hint="give one key", code="partition")
@@ -58,23 +65,42 @@ def plan(name: str, partition: str | None, mode: str | None, as_json: bool) -> i
     return exits.OK
 
 
-def run(what: str, partitions: Sequence[str], mode: str | None, accept_empty: bool, as_json: bool) -> int:
+def run(
+    what: str, tables: Sequence[str], partitions: Sequence[str], mode: str | None, accept_empty: bool, as_json: bool
+) -> int:
     found, names = _project_and_names(what)
-    codes = [_run_one(found, name, partitions, mode, accept_empty, as_json) for name in names]
+    codes = []
+    for name in names:
+        if _is_replica(found, name):
+            from sync_assets.cli import tables as over
+
+            codes.append(over.run(found, name, tables, partitions, _mode(mode), accept_empty, as_json))
+        else:
+            _refuse_tables(name, tables)
+            codes.append(_run_one(found, name, partitions, mode, accept_empty, as_json))
     return exits.gravest(codes)
 
 
+def _is_replica(found: Project, what: str) -> bool:
+    return what.partition(":")[0] in found.replicas
+
+
+def _refuse_tables(name: str, tables: Sequence[str]) -> None:
+    if tables:
+        raise Stop(f"{name} is no replica, and has no tables to choose from", hint="leave --table out", code="tables")
+
+
 def _project_and_names(what: str) -> tuple[Project, list[str]]:
-    """A sync of the project by its name, or all syncs of a file."""
+    """A sync or replica of the project by its name, or all of a file."""
     if not what.endswith((".yaml", ".yml")):
         found = project()
-        return found, [found.sync(what).name]
+        return found, [what if _is_replica(found, what) else found.sync(what).name]
     try:
         base = project()
     except ProjectInvalid:  # a file that brings its own connections runs all the same
         base = None
     alone = load_file(Path(what), base)
-    return alone, list(alone.syncs)
+    return alone, [*alone.syncs, *alone.replicas]
 
 
 def _run_one(
@@ -101,7 +127,13 @@ def rejects(name: str, keys: Sequence[str], resend: bool) -> int:
     from sync_assets.store.control import open_store
 
     found = project()
-    sync = found.sync(name)
+    if _is_replica(found, name):
+        from sync_assets.project.tables import tables_of
+
+        replica, _, table = name.partition(":")
+        (sync,) = tables_of(found, replica, [table]).values()
+    else:
+        sync = found.sync(name)
     with open_store() as store:
         kept = [r for r in store.rejects(sync.name) if not keys or r.key in keys]
         unknown = sorted(set(keys) - {r.key for r in kept})

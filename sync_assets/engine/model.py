@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 Row = tuple[Any, ...]
 
@@ -94,7 +94,7 @@ class Finding:
     ok: bool
     what: str
     hint: str = ""
-    writes: bool = False  # this finding says that the user could change something in the database
+    about: Literal["", "reading", "writing"] = ""  # "writing": the user could change something in the database
 
 
 class Source(Protocol):

@@ -5,12 +5,12 @@ Reads only. A wrong password or secret is tried once. Knows no terminal: finding
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sync_assets.engine.errors import Stop, SyncError
 from sync_assets.engine.model import Finding, Mode, Schema
-from sync_assets.project.deployment import PlacedSync, Project
+from sync_assets.project.deployment import PlacedReplica, PlacedSync, Project
 from sync_assets.project.spec import Feishu, FeishuBot
 
 
@@ -30,14 +30,50 @@ def _database(project: Project, name: str) -> Iterator[Finding]:
 
     database = open_database(project, name)
     try:
-        found = database.check()
+        found = _for_targets(project, name, database.check())
         yield from found
     finally:
         database.close()
-    if all(finding.ok for finding in found):
-        for sync in project.syncs.values():
-            if sync.source == name:
-                yield _source(project, sync)
+    if not all(finding.ok for finding in found):
+        return
+    for sync in project.syncs.values():
+        if sync.source == name:
+            yield _source(project, sync)
+    for replica in project.replicas.values():
+        if replica.spec.source == name:
+            yield _replica(project, replica)
+
+
+def _for_targets(project: Project, name: str, found: Sequence[Finding]) -> list[Finding]:
+    """What a check for reading found, in the eyes of those who write there: they need another kind of user."""
+    ends = [(s.name, s.source, s.target) for s in project.syncs.values() if s.into_table]
+    ends += [(r.name, r.spec.source, r.spec.target) for r in project.replicas.values()]
+    writers = [sync for sync, _, target in ends if target == name]
+    if not writers:
+        return list(found)
+    boards = [s.name for s in project.syncs.values() if s.source == name and not s.into_table]
+    readers = [*boards, *(sync for sync, source, _ in ends if source == name)]
+    told = [replace(f, hint="") if f.about == "writing" else f for f in found]
+    if not readers:
+        told = [replace(f, ok=True, hint="") if f.about == "reading" else f for f in told]
+    able = project.connection(name).type == "sqlite" or any(f.about == "writing" for f in found)
+    if not able and all(f.ok for f in told):
+        hint = "give a user with the right to create and write tables there"
+        told.append(Finding(False, f"{', '.join(writers[:5])}: this user can only read, and is to write", hint))
+    return told
+
+
+def _replica(project: Project, replica: PlacedReplica) -> Finding:
+    """Whether the patterns of a replica mean any table, here and now."""
+    from sync_assets.project.tables import list_tables
+
+    try:
+        listing = list_tables(project, replica)
+    except SyncError as error:
+        return _fault(error, replica.name)
+    count = len(listing.tables)
+    hint = "" if count else "check the patterns in tables, and that the user may see the tables"
+    return Finding(count > 0, f"{replica.name}: {count} tables are meant by its patterns", hint)
 
 
 def _source(project: Project, sync: PlacedSync) -> Finding:
@@ -81,7 +117,7 @@ def _feishu(project: Project, name: str) -> Iterator[Finding]:
     yield from app
     boards: dict[str, list[PlacedSync]] = {}
     for sync in project.syncs.values():
-        if sync.target == name:
+        if sync.target == name and not sync.into_table:
             boards.setdefault(expand(sync.spec.link), []).append(sync)
     for text, syncs in boards.items() if app[-1].ok else ():
         names = ", ".join(sync.name for sync in syncs)

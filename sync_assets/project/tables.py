@@ -238,7 +238,7 @@ def refuse_writing_role(project: Project, placed: Sequence[PlacedSync]) -> None:
     source = own[0].source
     database = open_database(project, source)
     try:
-        found = [finding for finding in database.check() if finding.writes]
+        found = [finding for finding in database.check() if finding.about == "writing"]
     finally:
         database.close()
     if found:

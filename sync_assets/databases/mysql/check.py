@@ -61,11 +61,11 @@ def _server(database: MySQLDatabase) -> list[Finding]:
 
 def _rights(database: MySQLDatabase) -> list[Finding]:
     count = int(_rows(database, "select count(*) from information_schema.tables where table_schema = database()")[0][0])
-    found = Finding(count > 0, f"may see {count} tables", "" if count else READER)
+    found = Finding(count > 0, f"may see {count} tables", "" if count else READER, about="reading")
     could = writes(str(row[0]) for row in _rows(database, "show grants"))
     if could:
         what = f"this user could do more than read: {', '.join(could)[:120]}"
-        return [found, Finding(True, what, READER, writes=True)]
+        return [found, Finding(True, what, READER, about="writing")]
     return [found, Finding(True, "this user can only read")]
 
 

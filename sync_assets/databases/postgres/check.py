@@ -70,10 +70,10 @@ def _server(database: PostgresDatabase) -> list[Finding]:
 
 
 def _rights(superuser: bool, readable: int, writable: int, creatable: int) -> list[Finding]:
-    found = Finding(readable > 0, f"may read {readable} tables", "" if readable else READER)
+    found = Finding(readable > 0, f"may read {readable} tables", "" if readable else READER, about="reading")
     if superuser:
-        return [found, Finding(True, "this user is a superuser, and could write anything", READER, writes=True)]
+        return [found, Finding(True, "this user is a superuser, and could write anything", READER, about="writing")]
     if writable or creatable:
         what = f"this user could write {writable} tables and create objects in {creatable} schemas"
-        return [found, Finding(True, what, READER, writes=True)]
+        return [found, Finding(True, what, READER, about="writing")]
     return [found, Finding(True, "this user can only read")]

@@ -167,7 +167,8 @@ class SQLiteDatabase:
             (tables,) = self.connection.execute("select count(*) from sqlite_schema where type = 'table'").fetchone()
         except SyncError as error:
             return [Finding(False, error.message, error.hint)]
-        found = Finding(tables > 0, f"file {self.args.path}: {tables} tables", "" if tables else "create a table")
+        hint = "" if tables else "create a table"
+        found = Finding(tables > 0, f"file {self.args.path}: {tables} tables", hint, about="reading")
         return [found, Finding(True, "opened read-only")]
 
 

@@ -156,5 +156,5 @@ class Structure:
     statistics: Mapping[Name, Statistic] = field(default_factory=dict)
     things: Mapping[str, Thing] = field(default_factory=dict)  # by label
     order: tuple[str, ...] = ()  # labels of things, tables and sequences
-    extensions: Mapping[str, str] = field(default_factory=dict)  # name -> schema
+    schemas: Mapping[str, str] = field(default_factory=dict)  # comments on them
     losses: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ from sync_assets.databases.postgres.definition.catalogue import Ask
 from sync_assets.databases.postgres.definition.draft import Draft
 from sync_assets.databases.postgres.definition.names import quoted
 from sync_assets.databases.postgres.definition.parts import Structure
+from sync_assets.databases.postgres.definition.things import comment
 from sync_assets.engine.errors import Stop
 
 
@@ -30,7 +31,8 @@ def hold(ask: Ask, expected: Structure, actual: Structure, draft: Draft) -> list
                 code="no_right",
             )
     _owned(ask, actual, draft, user)
-    return [f"create schema if not exists {quoted(s)}" for s in missing]
+    made = [f"create schema if not exists {quoted(s)}" for s in missing]
+    return made + [comment(f"schema {quoted(s)}", expected.schemas[s]) for s in missing if s in expected.schemas]
 
 
 def _owned(ask: Ask, actual: Structure, draft: Draft, user: str) -> None:

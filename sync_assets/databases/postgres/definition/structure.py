@@ -54,7 +54,7 @@ def of_source(ask: Ask, wanted: Sequence[Wanted], objects: bool) -> Structure:
     return Structure(
         found.tables, {s.name: s for s in sequences.values() if s.table is None or s.table in found.tables},
         found.constraints, found.indexes, found.statistics, made, labels,
-        {t.name.name: t.name.schema for t in made.values() if t.kind == "extension"}, tuple(found.losses),
+        _schema_comments(ask, scope, made.values()), tuple(found.losses),
     )  # fmt: skip
 
 
@@ -188,6 +188,13 @@ def _positions_lost(sequences: Iterable[parts.Sequence], found: _Found) -> None:
 
 
 # -- things
+
+
+def _schema_comments(ask: Ask, scope: Scope, made: Iterable[Thing]) -> dict[str, str]:
+    """What schemas are for, by their names in the target: told of those that are made."""
+    moves = schema_moves(scope)
+    names = {*moves, *(n.schema for n in scope.tables.values()), *(t.name.schema for t in made)}
+    return {moves.get(row[0], row[0]): row[1] for row in ask("schemas", names=sorted(names)) if row[1]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -22,9 +23,8 @@ from pydantic_core import PydanticUndefined
 
 from sync_assets.cli import root as command
 from sync_assets.databases.typemap_pages import type_map
-from sync_assets.engine.model import Mode
 from sync_assets.feishu.codes import CATALOGUE, Action
-from sync_assets.project import spec
+from sync_assets.project import replica_spec, spec
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/reference/generate.py from the code; do not edit by hand. -->\n"
@@ -38,7 +38,8 @@ _LOGIN = {
     "host": _HOST,
     "port": "a number, or `env:NAME`",
     "database": "name of the database; required without `dsn`",
-    "user": "a role that can only read is enough, and is what `sync-assets check` asks for; required without `dsn`",
+    "user": "for a source a role that can only read is enough, and is what `sync-assets check` asks for; a target "
+    "needs one that may create and write tables; required without `dsn`",
     "password": "where the password is; leave it out where the server needs none",
     "tls": "`off`: never; `prefer`: where the server offers it; `require`: refuse without; `verify`: require, and "
     "check the certificate and the name in it",
@@ -66,12 +67,20 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "description": "shown in the UI",
         "table": "the table to read: `table` or `schema.table`",
         "query": "a SELECT to read instead of a table; one statement that only reads",
-        "bitable": "link to the board, `https://.../base/...?table=tbl...` or `/wiki/...`; or `env:NAME`",
+        "bitable": "for a target board, required: the link, `https://.../base/...?table=tbl...` or `/wiki/...`; or "
+        "`env:NAME`",
+        "into": "for a target database: `schema.table`, or `table` in the connection's own schema; required with "
+        "`query`, else the name of the source's table",
+        "where": "for a target database: copy only rows for which this is true. One boolean expression over columns; "
+        "no subquery, and of functions only abs, cast, ceil, coalesce, floor, left, length, lower, nullif, right, round, "
+        "substring, trim, upper",
         "unmapped": "cells of matched records in fields without a column; without a word: `clear` in overwrite and "
         "clone, `keep` otherwise",
-        "lookback": "for `mode: incremental`: seconds before the last watermark that are read again",
-        "mode": "what the board looks like after a run",
-        "key": "columns that together identify a row",
+        "lookback": "for `mode: incremental`, and for tables with a watermark: seconds before the last watermark that "
+        "are read again; units, if the watermark is a number",
+        "mode": "what the board or table looks like after a run",
+        "key": "columns that together identify a row; without it a table's primary key",
+        "reject_limit": "more rejected rows than this stop the run; for a table the default is 0",
         "field_types": "how new fields get their type",
         "columns": "what to do with single columns; by column name",
         "create_fields": "create fields that the board lacks; `false`: stop instead",
@@ -114,7 +123,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 
 _NAMES = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false", "date": "date",
-          "datetime": "date and time", "Mode": ""}  # fmt: skip
+          "datetime": "date and time"}  # fmt: skip
 _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("A document of connections", "`type: sync_assets.components.Connections`, below `attributes:`",
      spec.ConnectionsSpec),
@@ -124,14 +133,22 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("Connection: feishu", "An app of the Feishu or Lark open platform.", spec.Feishu),
     ("Connection: feishu_bot", "A custom bot of a group, for alerts.", spec.FeishuBot),
     ("A document of syncs", "`type: sync_assets.components.TableSync`, below `attributes:`", spec.TableSyncSpec),
-    ("Sync", "One entry of `syncs`: one source, one board.", spec.SyncSpec),
-    ("columns", "Below the name of a column. What is left out is decided by `field_types`.", spec.ColumnSpec),
-    ("partitions: windows of time", "A query binds `:start` and `:end` (exclusive); a table needs `column`.",
-     spec.TimeWindows),
-    ("partitions: fixed values", "A query binds `:value`.", spec.FixedValues),
+    ("Sync", "One entry of `syncs`: one source, one board or table. `bitable`, `table_name`, `field_types`, "
+     "`unmapped`, `create_fields`, `duplicates`, `verify` and `batch_rows` are for boards; `into`, `where`, `changes`, `proof`, "
+     "`schema_changes`, `create` and `allow_writing_role` for tables.", spec.SyncSpec),
+    ("columns", "Below the name of a column. What is left out is decided by `field_types`. For tables only `field` and "
+     "`skip`.", spec.ColumnSpec),
+    ("partitions: windows of time", "A query into a board binds `:start` and `:end` (exclusive); a table, and a query "
+     "into a table, needs `column`.", spec.TimeWindows),
+    ("partitions: fixed values", "A query into a board binds `:value`.", spec.FixedValues),
+    ("partitions: ranges of a key", "For tables. Partitions are named by their first number, of one width: "
+     "`0000000000`, `0001000000`, ...", spec.KeyRanges),
     ("sensor", "", spec.SensorSpec),
     ("delete_guard", "A run that would delete more stops before it deletes anything.", spec.DeleteGuard),
     ("duplicates", "", spec.Duplicates),
+    ("A replica", "`type: sync_assets.components.DatabaseReplica`, below `attributes:`: many tables of one database, "
+     "each kept in step with its copy in another. One document is one replica.", replica_spec.DatabaseReplicaSpec),
+    ("overrides", "Below `schema.table`, or `table` in the source's own schema.", replica_spec.TableOverride),
 )  # fmt: skip
 _YAML_HEAD = """\
 # YAML reference
@@ -196,8 +213,8 @@ def _kinds(annotation: Any) -> str:
         return " or ".join(dict.fromkeys(_kinds(a) for a in arguments if a is not type(None)))
     if origin in (list, dict):
         return f"{'list' if origin is list else 'fields'} of {_kinds(arguments[-1])}"
-    if annotation is Mode:
-        return ", ".join(f"`{mode}`" for mode in Mode)
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return ", ".join(f"`{word}`" for word in annotation)
     return _NAMES.get(annotation.__name__) or _link(annotation)
 
 

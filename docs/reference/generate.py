@@ -72,8 +72,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "into": "for a target database: `schema.table`, or `table` in the connection's own schema; required with "
         "`query`, else the name of the source's table",
         "where": "for a target database: copy only rows for which this is true. One boolean expression over columns; "
-        "no subquery, and of functions only abs, cast, ceil, coalesce, floor, left, length, lower, nullif, right, round, "
-        "substring, trim, upper",
+        "no subquery, and of functions only abs, cast, ceil, coalesce, floor, left, length, lower, nullif, right, "
+        "round, substring, trim, upper",
         "unmapped": "cells of matched records in fields without a column; without a word: `clear` in overwrite and "
         "clone, `keep` otherwise",
         "lookback": "for `mode: incremental`, and for tables with a watermark: seconds before the last watermark that "
@@ -134,8 +134,8 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("Connection: feishu_bot", "A custom bot of a group, for alerts.", spec.FeishuBot),
     ("A document of syncs", "`type: sync_assets.components.TableSync`, below `attributes:`", spec.TableSyncSpec),
     ("Sync", "One entry of `syncs`: one source, one board or table. `bitable`, `table_name`, `field_types`, "
-     "`unmapped`, `create_fields`, `duplicates`, `verify` and `batch_rows` are for boards; `into`, `where`, `changes`, `proof`, "
-     "`schema_changes`, `create` and `allow_writing_role` for tables.", spec.SyncSpec),
+     "`unmapped`, `create_fields`, `duplicates`, `verify` and `batch_rows` are for boards; `into`, `where`, `changes`, "
+     "`proof`, `schema_changes`, `create` and `allow_writing_role` for tables.", spec.SyncSpec),
     ("columns", "Below the name of a column. What is left out is decided by `field_types`. For tables only `field` and "
      "`skip`.", spec.ColumnSpec),
     ("partitions: windows of time", "A query into a board binds `:start` and `:end` (exclusive); a table, and a query "

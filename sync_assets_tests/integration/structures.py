@@ -111,6 +111,17 @@ class Pair:
         return [s for s in found if not any(re.search(p, s) for p in leave_out)]
 
 
+def empty_pair(server: Server) -> Iterator[Pair]:
+    """Two empty databases, gone afterwards."""
+    names = ("structure_here", "structure_there")
+    for name in names:
+        server.drop_database(name)
+        server.create_database(name)
+    yield Pair(server, *names)
+    for name in names:
+        server.drop_database(name)
+
+
 def _shape(row: tuple[Any, ...]) -> TableShape:
     kinds = {"r": TableKind.TABLE, "p": TableKind.PARTITIONED, "v": TableKind.VIEW}
     columns = tuple(
@@ -139,7 +150,8 @@ def _copy(source: Any, target: Any, wish: Wanted) -> None:
 def load(server: Server, database: str, *files: str) -> None:
     """Published scripts, without the lines that make a database or name owners that are not here."""
     for file in files:
-        text = gzip.decompress((DATA / file).read_bytes()).decode()
+        raw = (DATA / file).read_bytes()
+        text = (gzip.decompress(raw) if file.endswith(".gz") else raw).decode()
         text = re.sub(r"(?m)^(DROP DATABASE|CREATE DATABASE|\\c |GRANT |REVOKE |ALTER .* OWNER TO ).*$", "", text)
         _program("psql", server, database, "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", text=text)
 

@@ -7,19 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from sync_assets.testing.servers import Server
-from sync_assets_tests.integration.structures import Pair, load
+from sync_assets_tests.integration.structures import Pair, empty_pair, load
 
 _SWITCHED_OFF = r"DISABLE (TRIGGER|RULE)"  # declared: they would change rows that a sync writes
 
 
 @pytest.fixture
 def pair(postgres: Server) -> Iterator[Pair]:
-    for name in ("structure_here", "structure_there"):
-        postgres.drop_database(name)
-        postgres.create_database(name)
-    yield Pair(postgres, "structure_here", "structure_there")
-    for name in ("structure_here", "structure_there"):
-        postgres.drop_database(name)
+    yield from empty_pair(postgres)
 
 
 def test_chinook_is_replicated_complete(pair: Pair) -> None:

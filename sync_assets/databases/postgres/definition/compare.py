@@ -176,12 +176,16 @@ def _table(table: Table, expected: Structure, actual: Structure, draft: Draft) -
         draft.schemas.add(table.name.schema)
         draft.before += [*render.create_table(table, expected, identities), *render.comments(table)]
         return
-    if (table.kind, table.partition_key, table.bound) != (there.kind, there.partition_key, there.bound):
+    if _partitioning(table) != _partitioning(there):
         draft.unsafe(f"{table.name}: is partitioned otherwise in the target")
     if table.parents != there.parents:
         draft.odd(f"{table.name}: has other parents in the target")
     compare_columns(table, there, expected, actual, identities, draft)
     _settings(table, there, draft)
+
+
+def _partitioning(table: Table) -> tuple[str, str, str]:
+    return table.kind, loose(table.partition_key), loose(table.bound)
 
 
 def _identities(expected: Structure) -> Mapping[tuple[Name, str], Sequence]:

@@ -81,10 +81,23 @@ def words_called(body: str) -> set[str]:
 
 
 def loose(sql: str) -> str:
-    """A definition without its casts, brackets and blanks. Servers add and move casts when they read their own text
-    again: ``x IN ('a')`` of a varchar is spelled anew by each dump and restore."""
-    kept = (t.text for t in tokens(sql) if t.kind not in ("cast", "space") and t.text not in "()")
-    return " ".join(kept)
+    """A definition without its casts, brackets and blanks, all names quoted: to compare two spellings.
+
+    Servers add and move casts when they read their own text again: ``x IN ('a')`` of a varchar is spelled anew by
+    each dump and restore.
+    """
+    found = list(tokens(sql))
+    pairs = pairwise([*found, Token("space", "")])
+    kept = [_spelled(t, following) for t, following in pairs if t.kind not in ("cast", "space")]
+    return " ".join(t for t in kept if t not in "()")
+
+
+def _spelled(token: Token, following: Token) -> str:
+    if token.kind == "ident":
+        return quoted(plain(token.text))
+    if following.text == "::regclass":  # a name inside of a literal
+        return loose(token.text[1:-1].replace("''", "'"))
+    return token.text
 
 
 @dataclass(frozen=True, slots=True)

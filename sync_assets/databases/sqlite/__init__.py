@@ -203,12 +203,16 @@ _RULES: tuple[tuple[str, type[SyncError], str, str], ...] = (
     ("incomplete input", Stop, "the query has a syntax error", "try it in the sqlite3 shell"),
     ("not authorized", Stop, "the query tries to do more than read", "a source query can only read"),
     ("prohibited", Stop, "the query tries to do more than read", "a source query can only read"),
-    ("readonly database", Stop, "the query tries to write, and was refused", "a source query can only read"),
+    ("readonly database", Stop, "no right to write to the file", "give this user write access to it and its folder"),
+    ("is full", Retry, "the disk is full", "make room on it"),
+    ("disk I/O", Retry, "the disk cannot be read or written", "look after it"),
+    ("already exists", Stop, "an object of that name is there already", "drop it, or choose another name"),
+    ("schema has changed", Retry, "somebody changed the tables", ""),
     ("not a database", Stop, "the file is no SQLite database", "check path in the connection"),
     ("malformed", Stop, "the file is damaged", "restore it from a backup"),
     ("unable to open", Stop, "the file cannot be opened", "check the rights on it and its folder"),
     ("interrupted", Stop, "the query ran longer than it may", "give it an index or a smaller window"),
-    ("locked", Retry, "somebody writes to the file", ""),
+    ("locked", Retry, "somebody else writes to the file", "wait until they are done"),
 )
 
 

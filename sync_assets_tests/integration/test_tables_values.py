@@ -36,7 +36,7 @@ from sync_assets_tests.fix_tables import Labs
 KINDS: Mapping[str, Mapping[str, Kind]] = {"postgres": POSTGRES, "mysql": MYSQL, "sqlite": SQLITE}
 WAYS = (
     ("postgres", "postgres", Form.PG_BINARY), ("postgres", "postgres", Form.LINES), ("postgres", "mysql", Form.LINES),
-    ("postgres", "sqlite", Form.LINES), ("mysql", "postgres", Form.PG_BINARY), ("mysql", "postgres", Form.ARROW),
+    ("postgres", "sqlite", Form.LINES), ("mysql", "postgres", Form.PG_BINARY),
     ("mysql", "postgres", Form.LINES), ("mysql", "mysql", Form.LINES), ("mysql", "sqlite", Form.LINES),
     ("sqlite", "postgres", Form.LINES), ("sqlite", "mysql", Form.LINES), ("sqlite", "sqlite", Form.LINES),
 )  # fmt: skip

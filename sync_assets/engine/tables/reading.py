@@ -26,8 +26,7 @@ class Form(StrEnum):
     text is for hashes only), a single as its double; BLOB as hex.
     """
 
-    PG_BINARY = "pg_binary"  # COPY BINARY, header and trailer included, passed on unseen
-    ARROW = "arrow"  # Arrow IPC stream of record batches
+    PG_BINARY = "pg_binary"  # COPY BINARY, header and trailer included
     LINES = "lines"  # COPY text: \t between fields, \n after rows, \\N for NULL, only \\\\ \\t \\n \\r escaped
 
 

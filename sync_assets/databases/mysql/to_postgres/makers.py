@@ -62,21 +62,23 @@ def _bits(values: Values) -> NDArray[Any]:
 
 def _numbers(numbers: NDArray[Any], target: str, values: Values, refuse: Refuse) -> Cells:
     if target == "bool":
-        return cells(numbers != 0, "u1", values.nulls)
+        if not _fits(numbers, 0, 1, values):
+            raise refuse("a number that is neither 0 nor 1")
+        return cells(numbers == 1, "u1", values.nulls)
     if target == "numeric":
         return numerics.from_integers(numbers, values)
     kind = np.dtype(f">i{_WIDE[target]}")
-    if not np.can_cast(numbers.dtype, kind) and not _fits(numbers, kind, values):
+    bounds = np.iinfo(kind)
+    if not np.can_cast(numbers.dtype, kind) and not _fits(numbers, bounds.min, bounds.max, values):
         raise refuse("a number that is too large")
     return cells(numbers, kind, values.nulls)
 
 
-def _fits(numbers: NDArray[Any], kind: np.dtype[Any], values: Values) -> bool:
-    bounds = np.iinfo(kind)
+def _fits(numbers: NDArray[Any], least: int, most: int, values: Values) -> bool:
     present = numbers if values.nulls is None else numbers[~values.nulls]
     if not present.size:
         return True
-    return bool(int(present.max()) <= bounds.max and int(present.min()) >= bounds.min)
+    return bool(int(present.max()) <= most and int(present.min()) >= least)
 
 
 def _pieces(values: Values) -> Pieces:

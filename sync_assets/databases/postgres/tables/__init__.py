@@ -6,7 +6,6 @@ files beside; what tables look like in `shapes`; how structure is made in `datab
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
@@ -131,8 +130,7 @@ class PostgresTables:
     # -- writing
 
     def takes(self) -> Sequence[Form]:
-        fast = importlib.util.find_spec(f"{__name__}.arrow") and importlib.util.find_spec("pyarrow")
-        return [Form.PG_BINARY, *([Form.ARROW] if fast else []), Form.LINES]
+        return [Form.PG_BINARY, Form.LINES]
 
     def design(self, wanted: Sequence[Wanted], source: TableSource, policy: Policy) -> Design:
         if isinstance(source, PostgresTables):

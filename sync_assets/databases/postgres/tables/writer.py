@@ -67,25 +67,11 @@ class PostgresWriter:
 
     def load(self, table: TableName, columns: Sequence[ColumnShape], form: Form, blocks: Iterable[bytes]) -> int:
         self.moved.statements += 1
-        if form is Form.ARROW:
-            rows = self._load_arrow(table, columns, blocks)
-        else:
-            how = "(format binary)" if form is Form.PG_BINARY else "(format text)"
-            copy = f"copy {qualified(table)} ({listed(c.name for c in columns)}) from stdin {how}"
-            rows = self._session.copy_in(f"set local statement_timeout = 0; {copy}", blocks, self._sent)
+        how = "(format binary)" if form is Form.PG_BINARY else "(format text)"
+        copy = f"copy {qualified(table)} ({listed(c.name for c in columns)}) from stdin {how}"
+        rows = self._session.copy_in(f"set local statement_timeout = 0; {copy}", blocks, self._sent)
         self.moved.rows += rows
         return rows
-
-    def _load_arrow(self, table: TableName, columns: Sequence[ColumnShape], blocks: Iterable[bytes]) -> int:
-        from sync_assets.databases.postgres.tables import arrow
-
-        with self._session.sorted():
-            return int(arrow.load(self._session.connection, qualified(table), columns, self._counted(blocks)))
-
-    def _counted(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        for block in blocks:
-            self._sent(len(block))
-            yield block
 
     def _sent(self, size: int) -> None:
         self.moved.bytes += size

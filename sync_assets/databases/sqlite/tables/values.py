@@ -201,7 +201,7 @@ def _decimal_in(text: str) -> int | float:
         raise Unfit from None
     if not number.is_finite():
         raise Unfit
-    if number == number.to_integral_value() and abs(number) < 2**63:
+    if number == number.to_integral_value() and -(2**63) <= number < 2**63:
         return int(number)
     if len(number.normalize().as_tuple().digits) > DECIMAL_DIGITS and Decimal(repr(float(number))) != number:
         raise Unfit
@@ -218,7 +218,7 @@ def _float_in(text: str) -> float:
 
 def _single_in(text: str) -> float:
     number = _float_in(text)
-    single: float = _made(lambda: struct.unpack("f", struct.pack("f", number))[0])
+    single: float = _made(lambda: struct.unpack("<f", struct.pack("<f", number))[0])
     return single
 
 
@@ -254,7 +254,7 @@ def bound(text: str, column: ColumnShape) -> Any:
         return float(f"{'-' if digits.startswith('-') else ''}0.{digits.lstrip('-')}e{exponent}")
     if column.type is T.DECIMAL:
         number = Decimal(text)
-        return int(number) if number == number.to_integral_value() and abs(number) < 2**63 else float(number)
+        return int(number) if number == number.to_integral_value() and -(2**63) <= number < 2**63 else float(number)
     if column.type in (T.BOOL, T.INTEGER, T.BIGINT, T.FLOAT, T.BLOB):
         return _IN[column.type](text)
     return text

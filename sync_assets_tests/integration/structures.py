@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from sync_assets.databases.postgres.definition import Side, design, positions
+from sync_assets.databases.postgres.definition import design, positions
 from sync_assets.engine.model import ColumnType
 from sync_assets.engine.tables.shape import ColumnShape, TableKind, TableName, TableShape
 from sync_assets.engine.tables.writing import Design, Policy, Wanted
@@ -32,6 +32,12 @@ left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisd
 where c.relkind = any(%s) and not c.relispartition and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 group by 1, 2, 3 order by 1, 2
 """
+
+
+@dataclass(frozen=True)
+class Side:
+    connection: Any
+    place: str
 
 
 @dataclass

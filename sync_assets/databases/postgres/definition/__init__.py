@@ -10,8 +10,7 @@ with their tables. Enum labels are added outside of any transaction that uses th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 
@@ -22,12 +21,14 @@ from sync_assets.databases.postgres.definition.parts import Structure
 from sync_assets.engine.tables.writing import Design, Policy, Wanted
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One database: a connection for our use alone meanwhile, and how messages call it ("connection shop")."""
+class Side(Protocol):
+    """One database: a connection that nobody else uses meanwhile, and how messages call it ("connection shop")."""
 
-    connection: psycopg.Connection[Any]
-    place: str
+    @property
+    def connection(self) -> psycopg.Connection[Any]: ...
+
+    @property
+    def place(self) -> str: ...
 
 
 def design(source: Side, target: Side, wanted: Sequence[Wanted], policy: Policy, *, objects: bool = False) -> Design:

@@ -194,7 +194,8 @@ def _schema_comments(ask: Ask, scope: Scope, made: Iterable[Thing]) -> dict[str,
     """What schemas are for, by their names in the target: told of those that are made."""
     moves = schema_moves(scope)
     names = {*moves, *(n.schema for n in scope.tables.values()), *(t.name.schema for t in made)}
-    return {moves.get(row[0], row[0]): row[1] for row in ask("schemas", names=sorted(names)) if row[1]}
+    comments: list[tuple[str, str]] = [(row[0], row[1]) for row in ask("schemas", names=sorted(names)) if row[1]]
+    return {moves.get(schema, schema): text for schema, text in comments}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 A trouble (an incident in the control database) begins with a failed run of a sync and ends with its next good one.
 Runs are judged by their events, so a run whose process was killed counts as well. A failed run that Dagster will try
-again says nothing yet. Only syncs of files with `alerts:` take part.
+again says nothing yet. Only syncs of files with `alerts:` take part. The tables of a replica that are written together
+are one trouble together: a database that is down must not ring once for each of its tables.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,12 +37,27 @@ class Verdict:
     sync: PlacedSync
     good: bool
     reason: str = ""
-    missing: tuple[str, ...] = ()  # partitions that were planned and not written
+    missing: tuple[str, ...] = ()  # partitions (or tables) that were planned and not written
+
+    @property
+    def name(self) -> str:
+        """What the trouble is called."""
+        return self.sync.replica if _together(self.sync) else self.sync.spec.name
 
 
-def alert_sensors(project: Project, execution: Execution) -> list[dg.SensorDefinition]:
-    """One sensor for failed runs and one for good ones, or none where no file has `alerts`."""
-    watched = {naming.board_key(s): s for s in project.syncs.values() if s.alerts}
+def _together(sync: PlacedSync) -> bool:
+    """Whether it is written in one step with other tables."""
+    return bool(sync.replica) and sync.spec.partitions is None
+
+
+def alert_sensors(
+    project: Project, execution: Execution, replicated: Iterable[PlacedSync] = ()
+) -> list[dg.SensorDefinition]:
+    """One sensor for failed runs and one for good ones, or none where no file has `alerts`.
+
+    `replicated` are the tables of replicas.
+    """
+    watched = {naming.written_key(s): s for s in (*project.syncs.values(), *replicated) if s.alerts}
     if not watched:
         return []
     return [_on_failure(project, watched, execution), _on_success(project, watched, execution)]
@@ -109,16 +125,23 @@ def settle(
 def verdicts(instance: dg.DagsterInstance, watched: Mapping[dg.AssetKey, PlacedSync], run_id: str) -> Iterator[Verdict]:
     """How each watched sync came out of the run, from the run's own events."""
     events = [e.dagster_event for e in instance.all_logs(run_id, of_type=_TELLING) if e.dagster_event]
+    steps: dict[str, list[tuple[dg.AssetKey, PlacedSync]]] = {}
     for key, sync in watched.items():
-        planned = _partitions(events, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, key)
-        if not planned:
-            continue
-        step = naming.op_name(key)
+        if _partitions(events, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, key):
+            steps.setdefault(naming.step(sync), []).append((key, sync))
+    for step, members in steps.items():
         mine = [event for event in events if event.step_key == step]
         good = any(e.event_type is dg.DagsterEventType.STEP_SUCCESS for e in mine)
-        written = _partitions(events, dg.DagsterEventType.ASSET_MATERIALIZATION, key)
-        missing = tuple(sorted(p for p in planned - written if p))
-        yield Verdict(sync, good, "" if good else _reason(mine), missing)
+        missing = tuple(sorted(part for key, sync in members for part in _unwritten(events, key, sync)))
+        yield Verdict(members[0][1], good, "" if good else _reason(mine), missing)
+
+
+def _unwritten(events: Sequence[dg.DagsterEvent], key: dg.AssetKey, sync: PlacedSync) -> Iterator[str]:
+    """What was planned of an asset and not written: its partitions, or the table itself."""
+    planned = _partitions(events, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, key)
+    for part in planned - _partitions(events, dg.DagsterEventType.ASSET_MATERIALIZATION, key):
+        if part or _together(sync):
+            yield part or sync.spec.table or ""
 
 
 def _partitions(events: Sequence[dg.DagsterEvent], kind: dg.DagsterEventType, key: dg.AssetKey) -> set[str | None]:
@@ -139,20 +162,21 @@ def _reason(events: Sequence[dg.DagsterEvent]) -> str:
 def _good_since(instance: dg.DagsterInstance, verdict: Verdict, run_id: str) -> bool:
     """Whether a later run has succeeded already: its recovery would come before our failure."""
     run = instance.get_run_record_by_id(run_id)
-    written = last_written(instance, naming.board_key(verdict.sync), None)
+    written = last_written(instance, naming.written_key(verdict.sync), None)
     return bool(run and run.end_time and written and written > run.end_time)
 
 
 def _failed(project: Project, execution: Execution, verdict: Verdict, run_id: str) -> None:
-    store, name = execution.open_store(), verdict.sync.spec.name
+    store, name = execution.open_store(), verdict.name
     incident, is_new = store.open_incident(name, verdict.reason)
     if not is_new:
         return
     lines = [verdict.reason, f"since {_clock(project, incident.opened_at)}"]
     if verdict.missing:
-        lines.append(f"partitions without their data: {_some(verdict.missing)}")
+        what = "tables" if _together(verdict.sync) else "partitions"
+        lines.append(f"{what} without their data: {_some(verdict.missing)}")
     lines.append(f"sync: {name} ({verdict.sync.source} -> {verdict.sync.target})")
-    notice = Notice(f"{_title(verdict.sync)}: sync failed", tuple(lines), run_link(run_id), recovered=False)
+    notice = Notice(f"{_title(project, verdict)}: sync failed", tuple(lines), run_link(run_id), recovered=False)
     try:
         execution.notify(project, verdict.sync.alerts or "", notice)
     except SyncError:
@@ -163,14 +187,14 @@ def _failed(project: Project, execution: Execution, verdict: Verdict, run_id: st
 def _recovered(
     project: Project, execution: Execution, instance: dg.DagsterInstance, verdict: Verdict, run_id: str
 ) -> None:
-    incident = execution.open_store().close_incident(verdict.sync.spec.name)
+    incident = execution.open_store().close_incident(verdict.name)
     if incident is None:
         return
     lines = [f"failing since {_clock(project, incident.opened_at)}; failed runs: {incident.occurrences}"]
     gaps = _gaps(instance, verdict.sync)
     if gaps:
         lines.append(f"still without their data: {_some(gaps)}; backfill the failed partitions to close them")
-    notice = Notice(f"{_title(verdict.sync)}: works again", tuple(lines), run_link(run_id), recovered=True)
+    notice = Notice(f"{_title(project, verdict)}: works again", tuple(lines), run_link(run_id), recovered=True)
     execution.notify(project, verdict.sync.alerts or "", notice)
 
 
@@ -179,15 +203,17 @@ def _gaps(instance: dg.DagsterInstance, sync: PlacedSync) -> tuple[str, ...]:
     if sync.spec.partitions is None:
         return ()
     attempts = instance.event_log_storage.get_latest_asset_partition_materialization_attempts_without_materializations(
-        naming.board_key(sync)
+        naming.written_key(sync)
     )
     failed = {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
     runs = {run_id: instance.get_run_by_id(run_id) for run_id, _ in attempts.values()}
     return tuple(sorted(key for key, (run_id, _) in attempts.items() if (run := runs[run_id]) and run.status in failed))
 
 
-def _title(sync: PlacedSync) -> str:
-    return sync.spec.title or sync.spec.name
+def _title(project: Project, verdict: Verdict) -> str:
+    if _together(verdict.sync):
+        return project.replica(verdict.sync.replica).spec.title or verdict.name
+    return verdict.sync.spec.title or verdict.name
 
 
 def _some(keys: Sequence[str]) -> str:

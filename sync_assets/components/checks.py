@@ -3,46 +3,57 @@
 `freshness` is also looked at between runs (`freshness.py`): a run that never comes cannot report itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import dagster as dg
 
 from sync_assets.components import metadata
-from sync_assets.components.naming import board_key
+from sync_assets.components.naming import written_key
 from sync_assets.engine.model import Report
 from sync_assets.project.load import PlacedSync
 
-FRESHNESS = "freshness"
+EQUAL, DRIFT, FRESHNESS = "target_equals_source", "schema_drift", "freshness"
 _ABOUT = {
     "counts_balance": "read = created + updated + unchanged + rejected",
-    "target_equals_source": "What the run claims is what the board holds.",
+    EQUAL: "What the run claims is what the target holds.",
     "rejected_rows": "No row was set aside.",
     "key_unique_in_source": "No two rows of the source share a key.",
+    DRIFT: "The target table is built as its source is.",
     FRESHNESS: "The newest data is as young as fresh_within asks.",
 }
 
 
 def specs(sync: PlacedSync) -> list[dg.AssetCheckSpec]:
     """The checks that a sync promises."""
-    return [dg.AssetCheckSpec(name, asset=board_key(sync), description=_ABOUT[name]) for name in _names(sync)]
+    return [
+        dg.AssetCheckSpec(
+            name,
+            asset=written_key(sync),
+            description=_ABOUT[name],
+            blocking=sync.into_table and name == EQUAL,  # what reads a table must not go on with a wrong one
+        )
+        for name in names(sync)
+    ]
 
 
-def _names(sync: PlacedSync) -> Iterator[str]:
-    yield from ("counts_balance", "target_equals_source", "rejected_rows")
-    if sync.spec.key:
+def names(sync: PlacedSync) -> Iterator[str]:
+    """Tables of a replica have two: an event takes Dagster's storage some 80 ms, and a replica has many tables."""
+    if not sync.replica:
+        yield from ("counts_balance", "rejected_rows")
+    if not sync.replica and sync.spec.key:
         yield "key_unique_in_source"
+    if not sync.into_table or sync.spec.proof != "none":
+        yield EQUAL
+    if sync.into_table:
+        yield DRIFT
     if sync.spec.fresh_within:
         yield FRESHNESS
 
 
 def results(sync: PlacedSync, report: Report) -> Iterator[dg.AssetCheckResult]:
     """One result for each check but `freshness`."""
-    key = board_key(sync)
-    yield _balance(key, report)
-    yield _equal(key, report)
-    yield _rejected(key, report)
-    if sync.spec.key:
-        yield _unique(key, report)
+    key = written_key(sync)
+    yield from (_RESULTS[name](key, report) for name in names(sync) if name != FRESHNESS)
 
 
 def _balance(key: dg.AssetKey, report: Report) -> dg.AssetCheckResult:
@@ -61,10 +72,10 @@ def _equal(key: dg.AssetKey, report: Report) -> dg.AssetCheckResult:
     told = report.equal is not None
     return dg.AssetCheckResult(
         asset_key=key,
-        check_name="target_equals_source",
+        check_name=EQUAL,
         passed=report.equal is True,
         severity=dg.AssetCheckSeverity.ERROR if told else dg.AssetCheckSeverity.WARN,
-        description=None if told else "It could not be told whether the board holds what the source holds.",
+        description=None if told else "It could not be told whether the target holds what the source holds.",
         metadata={"differences": dg.MetadataValue.md("\n".join(f"- {d}" for d in report.differences[:20]))}
         if report.differences
         else {},
@@ -93,3 +104,24 @@ def _unique(key: dg.AssetKey, report: Report) -> dg.AssetCheckResult:
         description=f"{count} rows share a key with another and were left out" if count else None,
         metadata={"duplicates": count},
     )
+
+
+def _drift(key: dg.AssetKey, report: Report) -> dg.AssetCheckResult:
+    lines = report.drift
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=DRIFT,
+        passed=not lines,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(lines)} differences in structure" if lines else None,
+        metadata={"drift": dg.MetadataValue.md("\n".join(f"- {line}" for line in lines[:50]))} if lines else {},
+    )
+
+
+_RESULTS: Mapping[str, Callable[[dg.AssetKey, Report], dg.AssetCheckResult]] = {
+    "counts_balance": _balance,
+    "rejected_rows": _rejected,
+    "key_unique_in_source": _unique,
+    EQUAL: _equal,
+    DRIFT: _drift,
+}

@@ -14,7 +14,9 @@ from typing import Protocol
 from sync_assets.components.notices import Notice
 from sync_assets.engine.control import ControlStore
 from sync_assets.engine.model import Mode, Observation, Progress, Report
-from sync_assets.project.load import Project
+from sync_assets.engine.tables.report import Outcome
+from sync_assets.project.load import PlacedReplica, PlacedSync, Project
+from sync_assets.project.replicas import Listing
 
 
 class RunSync(Protocol):
@@ -35,14 +37,54 @@ class ObserveSync(Protocol):
     def __call__(self, project: Project, name: str, partitions: Sequence[str] | None) -> Mapping[str, Observation]: ...
 
 
+class RunReplica(Protocol):
+    def __call__(
+        self,
+        project: Project,
+        replica: PlacedReplica,
+        syncs: Mapping[str, PlacedSync],
+        partitions: Mapping[str, Sequence[str]],
+        *,
+        mode: Mode | None,
+        run_id: str,
+        progress: Progress,
+        accept_empty: bool,
+    ) -> Mapping[str, Outcome]: ...
+
+
+def _replica(
+    project: Project,
+    replica: PlacedReplica,
+    syncs: Mapping[str, PlacedSync],
+    partitions: Mapping[str, Sequence[str]],
+    *,
+    mode: Mode | None,
+    run_id: str,
+    progress: Progress,
+    accept_empty: bool,
+) -> Mapping[str, Outcome]:
+    from sync_assets.project.tables import Order, run_replica
+
+    order = Order(mode, run_id=run_id, progress=progress, accept_empty=accept_empty)
+    return run_replica(project, replica, syncs, partitions, order)
+
+
+def _list_tables(project: Project, replica: PlacedReplica) -> Listing:
+    from sync_assets.project.tables import list_tables
+
+    return list_tables(project, replica)
+
+
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """The four things that definitions do with the world."""
+    """The things that definitions do with the world."""
 
     run: RunSync
     observe: ObserveSync
     open_store: Callable[[], ControlStore]
     notify: Callable[[Project, str, Notice], None]  # project, name of the feishu_bot connection, what to say
+    replica: RunReplica = _replica
+    list_tables: Callable[[Project, PlacedReplica], Listing] = _list_tables
 
 
 def run_link(run_id: str) -> str:

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from sync_assets.components.checks import FRESHNESS
-from sync_assets.components.naming import board_key
+from sync_assets.components.naming import written_key
 from sync_assets.components.partitions import newest_keys
 from sync_assets.project.load import PlacedSync
-from sync_assets.project.spec import FixedValues
+from sync_assets.project.spec import FixedValues, KeyRanges
 
 _UNIT = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -33,11 +33,11 @@ def last_written(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str 
 
 def written_at(instance: dg.DagsterInstance, sync: PlacedSync, now: datetime) -> float | None:
     """When the data that freshness is about was written; None when it never was."""
-    key = board_key(sync)
+    key = written_key(sync)
     if sync.spec.partitions is None:
         return last_written(instance, key, None)
     times = [last_written(instance, key, partition) for partition in newest_keys(sync, 2, now)]
-    if isinstance(sync.spec.partitions, FixedValues):
+    if isinstance(sync.spec.partitions, FixedValues | KeyRanges):
         return None if None in times or not times else min(t for t in times if t is not None)
     return max((t for t in times if t is not None), default=None)
 
@@ -48,7 +48,7 @@ def evaluate(instance: dg.DagsterInstance, sync: PlacedSync, now: datetime) -> d
     age = None if written is None else timedelta(seconds=max(0.0, now.timestamp() - written))
     late = age is None or age > limit
     return dg.AssetCheckResult(
-        asset_key=board_key(sync),
+        asset_key=written_key(sync),
         check_name=FRESHNESS,
         passed=not late,
         severity=dg.AssetCheckSeverity.ERROR,

@@ -11,7 +11,7 @@ import dagster as dg
 
 from sync_assets.components.checks import FRESHNESS
 from sync_assets.components.freshness import evaluate
-from sync_assets.components.naming import board_key
+from sync_assets.components.naming import written_key
 from sync_assets.project.load import PlacedSync, Project
 
 EVERY = 60  # seconds
@@ -26,7 +26,7 @@ def freshness_sensor(project: Project) -> dg.SensorDefinition | None:
     return dg.SensorDefinition(
         name="freshness",
         evaluation_fn=_tick(watched),
-        asset_selection=dg.AssetSelection.assets(*(board_key(sync) for sync in watched)),
+        asset_selection=dg.AssetSelection.assets(*(written_key(sync) for sync in watched)),
         minimum_interval_seconds=EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Turns the freshness check red when the newest data is older than fresh_within.",
@@ -55,7 +55,7 @@ def _news(
             continue
         known[sync.spec.name] = [float(result.passed), now.timestamp()]
         yield dg.AssetCheckEvaluation(
-            asset_key=board_key(sync),
+            asset_key=written_key(sync),
             check_name=FRESHNESS,
             passed=result.passed,
             severity=result.severity,

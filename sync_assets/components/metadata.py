@@ -58,6 +58,16 @@ def of_observation(observation: Observation) -> dict[str, dg.MetadataValue]:
     return shown
 
 
+def of_listing(now: Sequence[str], before: Sequence[str]) -> dict[str, dg.MetadataValue]:
+    """The tables of a replica, and which are new or gone since definitions were loaded."""
+    shown: dict[str, dg.MetadataValue] = {"tables": dg.MetadataValue.int(len(now))}
+    for name, some in (("new", set(now) - set(before)), ("gone", set(before) - set(now))):
+        if some:
+            listed = "\n".join(f"- {table}" for table in sorted(some)[:SAMPLE_ROWS])
+            shown |= {name: dg.MetadataValue.int(len(some)), f"{name}_tables": dg.MetadataValue.md(listed)}
+    return shown
+
+
 def of_failures(failed: Mapping[str, str]) -> dg.TableMetadataValue:
     """Failed partitions and why, as a table."""
     records = [
@@ -75,6 +85,8 @@ def _texts(report: Report) -> dict[str, dg.MetadataValue]:
         shown["board"] = dg.MetadataValue.url(report.link)
     if report.notes:
         shown["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in report.notes[:SAMPLE_ROWS]))
+    if report.drift:
+        shown["drift"] = dg.MetadataValue.md("\n".join(f"- {line}" for line in report.drift[:SAMPLE_ROWS]))
     if report.changes:
         shown["changes"] = _changes(report.changes)
     if report.schema:

@@ -4,7 +4,7 @@ Its data version is the cheap look (row count, newest watermark) of one of its r
 where there is one. It is partitioned only where all its readers are, and alike.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -43,9 +43,9 @@ def _speaks_badly(sync: PlacedSync) -> tuple[bool, bool, bool]:
     return bool(spec.sensor and spec.sensor.query), spec.table is None, spec.partitions is not None
 
 
-def origins(project: Project) -> dict[dg.AssetKey, Origin]:
-    """Every source that no sync of the project writes, by key."""
-    written = {naming.board_key(sync) for sync in project.syncs.values()}
+def origins(project: Project, replicated: Iterable[PlacedSync] = ()) -> dict[dg.AssetKey, Origin]:
+    """Every source that a sync reads and nothing in the project writes, by key. `replicated` are tables of replicas."""
+    written = {naming.written_key(sync) for sync in (*project.syncs.values(), *replicated)}
     readers: dict[dg.AssetKey, list[PlacedSync]] = {}
     for sync in project.syncs.values():
         for key in naming.source_keys(sync):

@@ -5,14 +5,15 @@ engine.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from sync_assets.project import windows
 from sync_assets.project.load import PlacedSync
-from sync_assets.project.spec import FixedValues, TimeWindows
+from sync_assets.project.spec import FixedValues, KeyRanges, TimeWindows
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -25,6 +26,8 @@ def partitions_of(sync: PlacedSync) -> dg.PartitionsDefinition | None:
         return None
     if isinstance(parts, FixedValues):
         return _values(tuple(parts.values))
+    if isinstance(parts, KeyRanges):
+        return _values(tuple(windows.keys(parts, sync.time_zone, datetime.now(UTC))))
     return _windows(parts, sync.time_zone)
 
 

@@ -23,7 +23,7 @@ from sync_assets.components.partitions import (
     single_run,
 )
 from sync_assets.project.load import PlacedSync, Project
-from sync_assets.project.spec import FixedValues, TimeWindows
+from sync_assets.project.spec import FixedValues, KeyRanges, TimeWindows
 
 REQUEST_TAG = "sync_assets/request"
 _WAITING = [
@@ -34,13 +34,13 @@ _WAITING = [
 ]
 
 
-def schedules(project: Project, syncs: Sequence[PlacedSync]) -> list[dg.ScheduleDefinition]:
-    """The schedules of the syncs of one file."""
+def schedules(project: Project, syncs: Sequence[PlacedSync], stem: str = "") -> list[dg.ScheduleDefinition]:
+    """The schedules of the syncs of one file, or of the tables of one replica, whose name is then the `stem`."""
     groups: dict[tuple[str, str], list[PlacedSync]] = {}
     for sync in syncs:
         if sync.schedule:
             groups.setdefault((sync.schedule, _cut(sync)), []).append(sync)
-    names = _names(groups)
+    names = _names(groups, stem)
     return [_schedule(project, names[key], key[0], group) for key, group in groups.items()]
 
 
@@ -54,10 +54,11 @@ def _cut(sync: PlacedSync) -> str:
     return f"{every}_{crc32(definition.get_serializable_unique_identifier().encode()):08x}"
 
 
-def _names(groups: Mapping[tuple[str, str], Sequence[PlacedSync]]) -> dict[tuple[str, str], str]:
+def _names(groups: Mapping[tuple[str, str], Sequence[PlacedSync]], stem: str) -> dict[tuple[str, str], str]:
     """Short names: the file's, with the cut where it has one, and a checksum only where two would be alike."""
     short = {
-        key: "_".join([naming.group(group[0]), *key[1].split("_")[:1]]).rstrip("_") for key, group in groups.items()
+        key: "_".join([stem or naming.group(group[0]), *key[1].split("_")[:1]]).rstrip("_")
+        for key, group in groups.items()
     }
     twice = {name for name, count in Counter(short.values()).items() if count > 1}
     return {
@@ -66,7 +67,7 @@ def _names(groups: Mapping[tuple[str, str], Sequence[PlacedSync]]) -> dict[tuple
 
 
 def _schedule(project: Project, name: str, cron: str, syncs: Sequence[PlacedSync]) -> dg.ScheduleDefinition:
-    assets = [naming.board_key(sync) for sync in syncs]
+    assets = [naming.written_key(sync) for sync in syncs]
     return dg.ScheduleDefinition(
         name=f"{name}_schedule",
         job=dg.define_asset_job(f"{name}_sync", selection=dg.AssetSelection.assets(*assets)),
@@ -99,7 +100,7 @@ def requests(instance: dg.DagsterInstance, syncs: Sequence[PlacedSync], now: dat
         for keys in _runs(instance, sync, now):
             together.setdefault(tuple(keys), []).append(sync)
     for wanted, members in together.items():
-        assets = [naming.board_key(sync) for sync in members]
+        assets = [naming.written_key(sync) for sync in members]
         yield run_request(assets, wanted, tags={REQUEST_TAG: _fingerprint(assets, wanted)})
 
 
@@ -118,12 +119,12 @@ def _runs(instance: dg.DagsterInstance, sync: PlacedSync, now: datetime) -> list
 def wanted_keys(instance: dg.DagsterInstance, sync: PlacedSync, now: datetime) -> list[str]:
     """The newest window; and the newest closed one when it was not written since it closed: its late rows."""
     newest = newest_keys(sync, 1, now)
-    if isinstance(sync.spec.partitions, FixedValues):
+    if isinstance(sync.spec.partitions, FixedValues | KeyRanges):
         return newest
     closed = closed_key(sync, now)
     if closed is None or closed[0] in newest:
         return newest
-    written = last_written(instance, naming.board_key(sync), closed[0])
+    written = last_written(instance, naming.written_key(sync), closed[0])
     late = written is None or written < closed[1].timestamp()
     return [closed[0], *newest] if late else newest
 

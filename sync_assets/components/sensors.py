@@ -55,7 +55,7 @@ def change_sensor(
     watched = [sync for sync in syncs if sync.spec.sensor is not None]
     if not watched:
         return None
-    assets = [naming.board_key(sync) for sync in watched]
+    assets = [naming.written_key(sync) for sync in watched]
     return dg.SensorDefinition(
         name=f"{naming.group(watched[0])}_changes",
         evaluation_fn=_tick(project, watched, execution, cut),
@@ -150,7 +150,7 @@ def changes(
         changed = order
     for keys in _runs(sync, changed, order):
         cursor.turns += 1
-        yield run_request([naming.board_key(sync)], keys, run_key=_run_key(sync, keys, cursor))
+        yield run_request([naming.written_key(sync)], keys, run_key=_run_key(sync, keys, cursor))
 
 
 def changed_keys(before: Mapping[str, str], seen: Mapping[str, Observation]) -> list[str]:

@@ -1,16 +1,16 @@
-"""The component that keeps boards in step with tables and queries of one database."""
+"""The component that keeps boards and tables in step with tables and queries of one database."""
 
 import dagster as dg
 from pydantic import BaseModel
 
-from sync_assets.components.deployment import file_definitions, project_at
+from sync_assets.components.deployment import file_definitions, known_at
 from sync_assets.project.spec import TableSyncSpec
 
 
 class TableSync(dg.Component):
-    """Tables and queries of one database, each kept in step with a Feishu Bitable board.
+    """Tables and queries of one database, each kept in step with a Feishu Bitable board or a table.
 
-    Every sync becomes a materialisable asset `target/name` that depends on the observable assets of the tables it
+    Every sync becomes a materialisable asset (`target/name`, or `target/schema/table` for a table) that depends on the observable assets of the tables it
     reads, with its partitions, checks, schedule and sensor. Names of syncs are unique in a deployment.
     """
 
@@ -29,5 +29,5 @@ class TableSync(dg.Component):
         return cls(attributes)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        project, found = project_at(context.defs_module_path)
-        return file_definitions(project, found, [sync.name for sync in self.spec.syncs])
+        known = known_at(context.defs_module_path)
+        return file_definitions(known, [sync.name for sync in self.spec.syncs])

@@ -26,7 +26,7 @@ _WILD = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The tables of a replica as the source told them. `homes` are the connections' own schemas, here and there."""
+    """The tables of a source as it told them. `homes` are the connections' own schemas, here and there."""
 
     tables: tuple[TableEntry, ...]
     homes: tuple[str, str]
@@ -60,19 +60,18 @@ class Listing:
         return Listing(tables, (data["homes"][0], data["homes"][1]), data["found_at"])
 
 
-def matching(spec: DatabaseReplicaSpec, entries: Sequence[TableEntry], home: str) -> tuple[TableEntry, ...]:
-    """The tables that the patterns mean, in the order of their names. Raises `Stop` for an override of no table."""
-    found = tuple(e for e in sorted(entries, key=lambda e: e.name) if _is_meant(spec, e, home))
+def meant(spec: DatabaseReplicaSpec, listing: Listing) -> tuple[TableEntry, ...]:
+    """The tables that the patterns mean, in the order of their names."""
+    home = listing.homes[0]
+    return tuple(e for e in sorted(listing.tables, key=lambda e: e.name) if _is_meant(spec, e, home))
+
+
+def unknown_overrides(spec: DatabaseReplicaSpec, listing: Listing) -> list[str]:
+    """Overrides of what is no table of the replica."""
+    home = listing.homes[0]
+    found = meant(spec, listing)
     known = {str(e.name) for e in found} | {e.name.name for e in found if e.name.schema == home}
-    skipped = {name for name, table in spec.overrides.items() if table.skip}
-    for name in spec.overrides:
-        if name not in known and name not in skipped:
-            raise Stop(
-                f"{spec.name}: overrides names {name}, which is no table of the replica{nearest(name, known)}",
-                hint="correct its name, or the patterns in tables",
-                code="override",
-            )
-    return found
+    return [name for name, table in spec.overrides.items() if name not in known and not table.skip]
 
 
 def _is_meant(spec: DatabaseReplicaSpec, entry: TableEntry, home: str) -> bool:
@@ -138,7 +137,7 @@ def sync_of(placed: PlacedReplica, name: TableName, homes: tuple[str, str]) -> P
 def _sync_spec(spec: DatabaseReplicaSpec, own: TableOverride, name: TableName, homes: tuple[str, str]) -> SyncSpec:
     """The parts were validated where they stand; the name of a table may be any text, which that of a sync may not."""
     return SyncSpec.model_construct(
-        name=f"{spec.name}:{name}",
+        name=f"{spec.name}:{spelled(name)}",
         title=own.title,
         table=spelled(name),
         into=spelled(destination(spec, name, homes)),
@@ -162,21 +161,22 @@ def _sync_spec(spec: DatabaseReplicaSpec, own: TableOverride, name: TableName, h
 
 
 def syncs_of(placed: PlacedReplica, listing: Listing) -> dict[str, PlacedSync]:
-    """All tables of a replica as syncs, by ``schema.table``."""
-    return {str(e.name): sync_of(placed, e.name, listing.homes) for e in listing.tables}
+    """All tables of a list as syncs, by ``schema.table``, odd parts in quotes."""
+    return {spelled(e.name): sync_of(placed, e.name, listing.homes) for e in listing.tables}
 
 
 def chosen(placed: PlacedReplica, listing: Listing, names: Sequence[str]) -> Iterator[TableEntry]:
-    """The tables that `names` mean (patterns too), all without names. Raises `Stop` for a name of none."""
-    home = listing.homes[0]
-    known = [str(e.name) for e in listing.tables]
+    """The tables that `names` mean (patterns too), all without names. Raises `Stop` for a name or override of none."""
+    spec, home, found = placed.spec, listing.homes[0], meant(placed.spec, listing)
+    known = [str(e.name) for e in found]
+    for name in unknown_overrides(spec, listing):
+        hint = f"correct its name, or the patterns in tables{nearest(name, known)}"
+        raise Stop(f"{spec.name}: overrides names {name}, which is no table of the replica", hint=hint, code="override")
     if not known:
         hint = "check the patterns in tables, and that the user may see the tables"
-        raise Stop(
-            f"{placed.name}: no table of {placed.spec.source} is meant by its patterns", hint=hint, code="tables"
-        )
+        raise Stop(f"{spec.name}: no table of {spec.source} is meant by its patterns", hint=hint, code="tables")
     for name in names:
-        if not any(_fits(name, e.name, home) for e in listing.tables):
-            raise Stop(f"{placed.name} has no table {name}{nearest(name, known)}",
-                       hint=f"its tables are {', '.join(known[:20])}", code="tables")  # fmt: skip
-    yield from (e for e in listing.tables if not names or any(_fits(n, e.name, home) for n in names))
+        if not any(_fits(name, e.name, home) for e in found):
+            hint = f"its tables are {', '.join(known[:20])}"
+            raise Stop(f"{spec.name} has no table {name}{nearest(name, known)}", hint=hint, code="tables")
+    yield from (e for e in found if not names or any(_fits(n, e.name, home) for n in names))

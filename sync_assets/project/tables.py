@@ -82,11 +82,10 @@ def verify_tables(project: Project, placed: Sequence[PlacedSync], order: Order) 
 
 
 def list_tables(project: Project, placed: PlacedReplica) -> replicas.Listing:
-    """The tables of a replica, as the source tells them now."""
+    """All tables of a replica's source, as it tells them now; which are meant says `replicas.meant`."""
     with _opened(project, placed.spec.source, placed.spec.target) as (source, target):
         homes = (source.name_of("x").schema, target.name_of("x").schema)
-        found = replicas.matching(placed.spec, source.tables(), homes[0])
-        return replicas.Listing(found, homes, datetime.now(UTC).isoformat(timespec="seconds"))
+        return replicas.Listing(tuple(source.tables()), homes, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
 def tables_of(project: Project, name: str, tables: Sequence[str] = ()) -> dict[str, PlacedSync]:

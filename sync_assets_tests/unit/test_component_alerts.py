@@ -11,7 +11,7 @@ import pytest
 from sync_assets.components import alerts
 from sync_assets.components.alerts import settle, will_retry
 from sync_assets.components.deployment import whole_definitions
-from sync_assets.components.naming import board_key
+from sync_assets.components.naming import written_key
 from sync_assets.engine.errors import Retry, Stop
 from sync_assets.engine.model import SyncErrorInfo
 from sync_assets.project.load import Project
@@ -46,7 +46,7 @@ class Deployment:
     def __init__(self, project: Project, script: Script, instance: dg.DagsterInstance) -> None:
         self.project, self.script, self.instance = project, script, instance
         self.job = whole_definitions(project, script.execution).resolve_implicit_global_asset_job_def()
-        self.watched = {board_key(sync): sync for sync in project.syncs.values()}
+        self.watched = {written_key(sync): sync for sync in project.syncs.values()}
 
     def run(self, *keys: dg.AssetKey, **arguments: object) -> str:
         """Run and settle, as the sensors do after a run has ended. Returns its id."""

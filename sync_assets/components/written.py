@@ -1,9 +1,9 @@
-"""The target of a sync as an asset: what it depends on, how it is cut into partitions, what it promises.
+"""The target of a sync, board or table, as an asset: what it depends on, how it is cut, what it promises.
 
 The work itself is in `body.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import dagster as dg
 
@@ -14,38 +14,40 @@ from sync_assets.components.partitions import backfill_policy, partitions_of
 from sync_assets.project.load import PlacedSync, Project
 
 
-def board_asset(
+def written_asset(
     project: Project,
     sync: PlacedSync,
     execution: Execution,
     source_partitions: Mapping[dg.AssetKey, dg.PartitionsDefinition | None],
+    references: Iterable[dg.AssetKey] = (),
 ) -> dg.AssetsDefinition:
-    """The asset ``feishu/orders_board`` of a sync."""
-    key = naming.board_key(sync)
+    """The asset ``feishu/orders_board`` of a sync. `references` are tables that its foreign keys point to."""
+    key = naming.written_key(sync)
 
     # `context` has no type: Dagster would read the hints several times for each asset
     @dg.asset(
         key=key,
-        deps=_deps(sync, source_partitions),
+        deps=[*_deps(sync, source_partitions), *references],
         partitions_def=partitions_of(sync),
         backfill_policy=backfill_policy(sync),
         check_specs=checks.specs(sync),
         pool=naming.pool(sync),
-        kinds={"feishu", _kind(project, sync.source)},
+        kinds=kinds(project, sync),
         group_name=naming.group(sync),
-        description=_description(sync),
-        metadata=_metadata(sync),
+        description=description(sync),
+        metadata=metadata_of(sync),
         config_schema=RUN_CONFIG,
         output_required=False,
     )
-    def board(context) -> Events:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def written(context) -> Events:  # type: ignore[no-untyped-def]  # noqa: ANN001
         yield from run_sync_in_dagster(execution, project, sync, context)
 
-    return board
+    return written
 
 
-def _kind(project: Project, connection: str) -> str:
-    return str(project.connections[connection].type)
+def kinds(project: Project, sync: PlacedSync) -> set[str]:
+    """The kinds of both ends."""
+    return {str(project.connections[name].type) for name in (sync.source, sync.target)}
 
 
 def _deps(
@@ -60,17 +62,21 @@ def _deps(
     return deps
 
 
-def _description(sync: PlacedSync) -> str:
+def description(sync: PlacedSync) -> str:
+    """What people read on the asset's page."""
     spec = sync.spec
     origin = f"table `{spec.table}`" if spec.table else "query"
     title = f"**{spec.title}**\n\n" if spec.title else ""
     about = f"{spec.description}\n\n" if spec.description else ""
     keyed = f" by {', '.join(spec.key)}" if spec.key else ""
     query = f"\n\n```sql\n{spec.query.strip()}\n```" if spec.query else ""
-    return f"{title}{about}{origin} of `{sync.source}` to a board, mode {spec.mode}{keyed}.{query}"
+    place = f"the table `{spec.into or naming.table_parts(spec.table or '')[-1]}`" if sync.into_table else "a board"
+    where = f" where `{spec.where}`" if spec.where else ""
+    return f"{title}{about}{origin} of `{sync.source}`{where} to {place}, mode {spec.mode}{keyed}.{query}"
 
 
-def _metadata(sync: PlacedSync) -> dict[str, dg.MetadataValue]:
+def metadata_of(sync: PlacedSync) -> dict[str, dg.MetadataValue]:
+    """What is known before any run."""
     shown: dict[str, dg.MetadataValue] = {"mode": dg.MetadataValue.text(str(sync.spec.mode))}
     if sync.spec.title:
         shown["title"] = dg.MetadataValue.text(sync.spec.title)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_assets.databases.base import ConnectionArgs, open_tables
-from sync_assets.databases.sqlite.tables.lines import UNFIT, encoder, escaped, rows_of
+from sync_assets.databases.sqlite.tables.lines import encoder, escaped, rows_of
 from sync_assets.databases.sqlite.tables.values import Unfit, affinity, bound, parser, text_of
 from sync_assets.engine.errors import BadBatch, Retry, Stop
 from sync_assets.engine.model import ColumnType
@@ -108,9 +108,11 @@ def test_affinities(native, is_):
     ("soon", T.DATE),
     (5, T.DATETIME), (5, T.TEXT), ("\ud800", T.TEXT), ("no json", T.JSON), (float("inf"), T.DECIMAL),
 ])  # fmt: skip
-def test_what_does_not_fit_is_sent_to_others_as_what_none_of_them_takes(value, type):
+def test_what_does_not_fit_is_not_sent_to_others(value, type):
     for dialect in ("postgres", "mysql"):
-        assert encoder(column(type, "x"), column(type, "x"), dialect)(value) == UNFIT
+        with pytest.raises(BadBatch, match="column c is none of its declared type, x") as error:
+            encoder(column(type, "x"), column(type, "x"), dialect)(value)
+        assert error.value.field == "c"
 
 
 def test_bytes_and_floats_for_postgres():

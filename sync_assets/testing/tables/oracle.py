@@ -231,4 +231,5 @@ _RULES: dict[str, Callable[[Any], Any]] = {
     "padded": lambda v: str(v).rstrip(" "),
     "uuid": lambda v: str(v).lower(),
     "set": _set,
+    "json": lambda v: v if isinstance(v, str | bytes) else repr(v),  # SQLite may keep the text of a number as one
 }

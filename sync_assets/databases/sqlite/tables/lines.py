@@ -13,7 +13,6 @@ from sync_assets.engine.errors import BadBatch
 from sync_assets.engine.model import ColumnType
 from sync_assets.engine.tables.shape import ColumnShape
 
-UNFIT = b"\xff"  # for other databases: no UTF-8, so none takes it for a value, and the row is refused there
 _NEEDS = re.compile(r"[\\\t\n\r]")
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _ESCAPED = re.compile(r"\\(.)", re.S)
@@ -31,22 +30,26 @@ def escaped(text: str) -> bytes:
 
 
 def encoder(column: ColumnShape, into: ColumnShape, dialect: str) -> Encoder:
-    """From a value that is not NULL to a field for a column `into` of a database of `dialect`."""
+    """From a value that is not NULL to a field for a column `into` of a database of `dialect`. The encoder raises
+    `BadBatch` naming the column for a value that its declared type does not mean."""
     if dialect == "sqlite":
         return _at_home(into)
     if column.type is ColumnType.FLOAT:
-        return _guarded(lambda value: _float(value, dialect))
+        return _guarded(column, lambda value: _float(value, dialect))
     if column.type is ColumnType.BLOB and dialect == "postgres":
-        return _guarded(lambda value: b"\\\\x" + text_of(value, ColumnType.BLOB).encode())
-    return _guarded(lambda value: escaped(text_of(value, column.type)))
+        return _guarded(column, lambda value: b"\\\\x" + text_of(value, ColumnType.BLOB).encode())
+    return _guarded(column, lambda value: escaped(text_of(value, column.type)))
 
 
-def _guarded(encode: Encoder) -> Encoder:
+def _guarded(column: ColumnShape, encode: Encoder) -> Encoder:
     def guarded(value: Any) -> bytes:
         try:
             return encode(value)
         except ValueError:  # Unfit; half a surrogate pair
-            return UNFIT
+            raise BadBatch(
+                f"a value of column {column.name} is none of its declared type, {column.native or 'text'}",
+                field=column.name, code="unfit", hint=f"find it: select typeof({column.name}), count(*) ... group by 1",
+            ) from None  # fmt: skip
 
     return guarded
 

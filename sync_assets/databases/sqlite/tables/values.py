@@ -119,6 +119,9 @@ def _uuid(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
+    """Under a numeric affinity SQLite keeps the JSON text of a number as that number."""
+    if isinstance(value, int | float):
+        return repr(value)
     if not isinstance(value, str):
         raise Unfit
     _made(lambda: json.loads(value))

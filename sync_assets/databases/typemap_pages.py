@@ -41,7 +41,7 @@ SAMPLES: Mapping[str, tuple[ColumnShape, ...]] = {
         _c("smallint unsigned", _T.INTEGER, bits=16, unsigned=True), _c("mediumint", _T.INTEGER, bits=24),
         _c("int", _T.INTEGER, bits=32), _c("int unsigned", _T.INTEGER, bits=32, unsigned=True),
         _c("bigint", _T.BIGINT, bits=64), _c("bigint unsigned", _T.BIGINT, bits=64, unsigned=True),
-        _c("year", _T.INTEGER), _c("decimal(12,2)", _T.DECIMAL, precision=12, scale=2),
+        _c("year", _T.INTEGER, bits=16), _c("decimal(12,2)", _T.DECIMAL, precision=12, scale=2),
         _c("decimal(65,30)", _T.DECIMAL, precision=65, scale=30), _c("float", _T.FLOAT, bits=32),
         _c("double", _T.FLOAT, bits=64), _c("varchar(40)", _T.TEXT, length=40),
         _c("char(8)", _T.TEXT, length=8, fixed=True), _c("text", _T.TEXT, length=65535),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
+from sync_assets.databases.base import open_tables
+from sync_assets.databases.mysql.ddl import collation_of
 from sync_assets.databases.typemap_pages import SAMPLES, native_of
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.model import ColumnType
 from sync_assets.engine.tables.shape import ColumnShape, ForeignKey, Index, TableKind, TableName, TableShape
-from sync_assets.engine.tables.writing import Design, Policy, Wanted
+from sync_assets.engine.tables.writing import Design, Policy, TableTarget, Wanted
 from sync_assets_tests.fix_servers import ScratchDatabase
 
 T = ColumnType
@@ -150,12 +153,12 @@ def test_drift_is_mended_on_a_table_that_is_there(target):
         column("new", T.DATE, "date", nullable=False)))  # fmt: skip
     made = design(target.kind, [wanted(after, at)], source, t=here)
     if target.kind == "sqlite":
-        assert len(made.stops) == 2  # SQLite cannot change a column
+        assert len(made.stops) == 1  # SQLite cannot drop NOT NULL, and takes all lengths
         target.execute(*made.before)
     else:
         assert made.stops == ()
         build(target, made)
-    assert len(made.drift) in (3, 4)
+    assert len(made.drift) == (2 if target.kind == "sqlite" else 4)
     where = f"{target.quote(at.schema)}.{target.quote(at.name)}"
     big = 5_000_000_000 if target.kind != "sqlite" else 5
     target.execute(f"insert into {where} (id, n, t) values (1, {big}, '12345678901234567890')")
@@ -224,3 +227,77 @@ def test_a_key_that_is_too_long_for_mysql_stops():
     long = column("k", T.TEXT, "varchar(1000)", length=1000, nullable=False)
     with pytest.raises(Stop, match="takes 4000 bytes, and an index has 3072"):
         design("mysql", [wanted(table(at, long, key=("k",)), at)], "postgres")
+
+
+def target_of(db: ScratchDatabase) -> TableTarget:
+    return open_tables(db.kind, db.args)
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A source of another dialect, of which a design across databases needs nothing else."""
+
+    dialect: str
+
+
+@pytest.mark.parametrize("source", sorted(SAMPLES))
+def test_what_was_made_is_read_back_without_drift(any_db, source):
+    """Catalogue and type map agree: the second design has nothing to do, under the policy that stops at anything."""
+    if source == any_db.kind == "postgres":
+        return  # carried over whole, not translated (integration/test_structure_postgres.py)
+    kept = [c for c in SAMPLES[source] if native_of(any_db.kind)(c, source)]
+    columns = [replace(c, name=f"c{i}") for i, c in enumerate(kept)]
+    with contextlib.closing(target_of(any_db)) as target:
+        at = target.name_of("mapped")
+        code = column("code", T.TEXT, "varchar(30)", length=30, nullable=False)
+        shape = table(at, ID, code, *columns, key=("id",), indexes=(Index("by code", ("code",), unique=True),))
+        first = target.design([wanted(shape, at)], Elsewhere(source), "stop")
+        target.build(first.before)
+        target.build(first.after)
+        again = target.design([wanted(shape, at)], Elsewhere(source), "stop")
+    assert (again.before, again.after, again.stops, again.drift) == ((), (), (), ())
+    assert again.losses == first.losses
+
+
+def test_keys_that_differ_by_blanks_stay_different_where_the_server_can(my_db):
+    with contextlib.closing(target_of(my_db)) as target:
+        at = target.name_of("blanks")
+        shape = table(at, column("k", T.TEXT, "text", nullable=False), key=("k",))
+        target.build(target.design([wanted(shape, at)], Elsewhere("postgres"), "apply").before)
+    my_db.execute("insert into blanks values ('a'), ('a '), ('A'), ('á')")
+    assert my_db.execute("select count(*) from blanks") == [(4,)]
+
+
+@pytest.mark.parametrize(("version", "collation"), [
+    ("10.11.14-MariaDB-0+deb12u2", "utf8mb4_nopad_bin"), ("10.1.48-MariaDB", "utf8mb4_bin"),
+    ("8.4.3", "utf8mb4_0900_bin"), ("8.0.16", "utf8mb4_bin"), ("5.7.44-log", "utf8mb4_bin"),
+])  # fmt: skip
+def test_the_collation_of_a_server(version, collation):
+    assert collation_of(version) == collation
+
+
+def test_drift_of_a_table_that_others_made(any_db):
+    """Widened, added, dropped, retyped against the real catalogue."""
+    source = "mysql" if any_db.kind != "mysql" else "postgres"
+    with contextlib.closing(target_of(any_db)) as target:
+        at = target.name_of("old")
+        any_db.execute("create table old (id bigint primary key, small smallint not null, name varchar(10), gone text,"
+                       " born date)")  # fmt: skip
+        shape = table(
+            at, ID, column("small", T.BIGINT, "bigint", bits=64), column("name", T.TEXT, "varchar(50)", length=50),
+            column("born", T.DATETIME, "datetime", precision=0), column("new", T.DECIMAL, "decimal(10,2)", precision=10,
+            scale=2, nullable=False), key=("id",),
+        )  # fmt: skip
+        made = target.design([wanted(shape, at)], Elsewhere(source), "apply")
+        assert [s for s in made.stops if "born" in s]
+        assert [d for d in made.drift if "gone" in d and "kept" in d]
+        assert not [s for s in made.stops if "gone" in s or "new" in s]
+        rest = replace(shape, columns=tuple(c for c in shape.columns if c.name != "born"))
+        made = target.design([wanted(rest, at)], Elsewhere(source), "apply")
+        target.build(made.before)
+        again = target.design([wanted(rest, at)], Elsewhere(source), "apply")
+        if any_db.kind != "sqlite":
+            assert made.stops == ()
+            assert again.before == ()
+            any_db.execute("insert into old (id, small, name) values (1, null, '12345678901234567890')")
+        assert {"new"} <= {c.name for c in target.shapes([at])[at].columns}

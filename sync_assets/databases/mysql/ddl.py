@@ -64,6 +64,8 @@ def native_of(column: ColumnShape, source_dialect: str, width: int = 0) -> Nativ
     """The column's type here; None where nothing here holds its values. `width`: it is indexed, and an index has
     room for so many bytes of it."""
     if source_dialect == "mysql":
+        if _GEOMETRY.match(column.native):
+            return None
         return Native(column.native, replace(column, default=None, generated=None, identity=""))
     native = _RULES[column.type](column, source_dialect)
     return _indexable(native, width) if native is not None and width else native
@@ -181,6 +183,7 @@ def _other(column: ColumnShape, dialect: str) -> Native | None:
     return None
 
 
+_GEOMETRY = re.compile("geom|point|linestring|polygon|multi|vector", re.I)  # not read, so not written
 _RULES: Mapping[ColumnType, structure.Rule] = {
     ColumnType.BOOL: lambda column, dialect: _made(column, "tinyint(1)", ColumnType.BOOL),
     ColumnType.INTEGER: _integer, ColumnType.BIGINT: _integer, ColumnType.DECIMAL: _decimal,

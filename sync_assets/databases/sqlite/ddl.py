@@ -59,7 +59,7 @@ def _decimal(column: ColumnShape, dialect: str) -> Native:
     precision, scale = column.precision, column.scale or 0
     if precision is None or not 0 <= scale <= precision <= DECIMAL_DIGITS:
         return _made(column, "text", ColumnType.TEXT, "is kept as its text: SQLite's numbers end at 15 digits")
-    return _made(column, f"decimal({precision},{scale})", ColumnType.DECIMAL, precision=precision, scale=scale)
+    return _made(column, f"decimal({precision},{scale})", ColumnType.DECIMAL)
 
 
 def _float(column: ColumnShape, dialect: str) -> Native:
@@ -71,7 +71,7 @@ def _text(column: ColumnShape, dialect: str) -> Native:
     sized = not column.native.lower().startswith(("tinytext", "text", "mediumtext", "longtext"))
     if column.length is None or not sized:
         return _made(column, "text", ColumnType.TEXT)
-    return _made(column, f"varchar({column.length})", ColumnType.TEXT, length=column.length)
+    return _made(column, f"varchar({column.length})", ColumnType.TEXT)
 
 
 def _time(column: ColumnShape, dialect: str) -> Native:

@@ -113,7 +113,7 @@ def wanted(job: TableJob, shape: TableShape) -> Wanted:
     columns = tuple(c.renamed(job.columns.get(c.name) or c.name) for c in kept(job, shape))
     over = {c.name: job.columns.get(c.name) or c.name for c in kept(job, shape)}
     key = key_of(job, shape)
-    return Wanted(shape, job.target, columns, tuple(over[k] for k in key))
+    return Wanted(shape, job.target, columns, tuple(over[k] for k in key), over)
 
 
 def kept(job: TableJob, shape: TableShape) -> Sequence[ColumnShape]:

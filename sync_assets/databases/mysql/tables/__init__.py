@@ -102,7 +102,8 @@ class MySQLTables:
         existing = self.shapes([w.table for w in wanted])
         for shape in existing.values():
             self._refuse(shape)
-        return ddl.design(wanted, existing, source.dialect, policy)
+        collation = ddl.collation_of(str(self._line.one("select version()")))
+        return ddl.design(wanted, existing, source.dialect, policy, collation)
 
     def _refuse(self, shape: TableShape) -> None:
         if shape.kind in (TableKind.VIEW, TableKind.FOREIGN):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from sync_assets.engine.errors import Stop
 from sync_assets.engine.tables.shape import TableName
 from sync_assets.engine.tables.writing import Design, Wanted
 from sync_assets.testing.servers import Server
@@ -122,6 +123,30 @@ def test_what_only_a_left_out_column_needs_is_not_made(pair: Pair) -> None:
     pair.replicate(wanted)
     assert pair.target("select count(*) from pg_type where typname = 'odd'") == [(0,)]
     assert nothing_to_do(pair.design(wanted))
+
+
+def test_an_heir_keeps_a_column_that_its_parent_leaves_out(pair: Pair) -> None:
+    pair.source("create table a (id int, x text default 'd')", "create table b (y int) inherits (a)")
+    parent, heir = pair.wanted("public.a", "public.b")
+    wanted = [_renamed(parent, x=None), heir]
+    pair.replicate(wanted)
+    assert nothing_to_do(pair.design(wanted))
+    assert pair.target("insert into b default values returning x") == [("d",)]
+
+
+def test_a_parent_that_is_not_copied_is_declared(pair: Pair) -> None:
+    pair.source("create table a (id int check (id > 0))", "create table b (y int) inherits (a)")
+    wanted = pair.wanted("public.b")
+    made = pair.replicate(wanted)
+    assert "public.b: its parent is not copied; it becomes a table of its own" in made.losses
+    assert nothing_to_do(pair.design(wanted))
+    assert pair.target("select count(*) from pg_constraint where conname = 'a_id_check'") == [(1,)]
+
+
+def test_what_rows_are_divided_by_cannot_be_left_out(pair: Pair) -> None:
+    pair.source("create table p (id int, at date) partition by range (at)")
+    with pytest.raises(Stop, match="rows are divided by column at, which is left out"):
+        pair.design([_renamed(w, at=None) for w in pair.wanted()])
 
 
 def test_a_foreign_key_to_a_table_that_is_not_there_is_declared(pair: Pair) -> None:

@@ -55,11 +55,13 @@ def asking(connection: psycopg.Connection[Any], place: str) -> Iterator[Ask]:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which relations, by number and old name; their new names; which of their columns (None: all)."""
+    """Which relations, by number and old name; their new names; which of their columns, where not
+    all, and which not."""
 
     tables: Mapping[int, Name]
     renaming: Renaming = field(default_factory=Renaming)
     kept: Mapping[Name, frozenset[str]] = field(default_factory=dict)
+    gone: Mapping[Name, frozenset[str]] = field(default_factory=dict)
 
     @property
     def oids(self) -> list[int]:

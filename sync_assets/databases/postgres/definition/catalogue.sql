@@ -355,7 +355,7 @@ from pg_depend d
 join pg_rewrite r on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
 join pg_class c on c.oid = r.ev_class and c.relkind in ('v', 'm')
 join pg_namespace n on n.oid = c.relnamespace
-where d.refclassid = 'pg_class'::regclass and d.refobjid = any(%(oids)s::oid[])
+where d.refclassid = 'pg_class'::regclass and d.refobjid = any(%(oids)s::oid[]) and c.oid <> all(%(oids)s::oid[])
 order by 1, 2, 3, 4
 
 -- extras: views, functions, triggers and rules of schemas

@@ -46,7 +46,7 @@ def compare_columns(
     for column in table.columns:
         other = there.column(column.name)
         if other is not None:
-            _both(table, column, other, column.name in above, draft)
+            _both(table, column, other, column.name in above, there.owned, draft)
 
 
 def _handed_down(column: Column, table: Table, actual: Structure) -> bool:
@@ -90,14 +90,14 @@ def _dropped(table: Table, column: Column, draft: Draft) -> None:
         draft.note(f"{words}; it is kept")
 
 
-def _both(table: Table, column: Column, other: Column, handed_down: bool, draft: Draft) -> None:
+def _both(table: Table, column: Column, other: Column, handed_down: bool, owned: bool, draft: Draft) -> None:
     if (column.generated, column.generated and loose(column.expression)) != (
         other.generated, other.generated and loose(other.expression)):  # fmt: skip
         draft.unsafe(f"{_words(table, column)} is generated otherwise in the target")
         return
     if not handed_down:
         _type(table, column, other, draft)
-        _null(table, column, other, draft)
+        _null(table, column, other, owned, draft)
     _default(table, column, other, draft)
     _settings(table, column, other, draft)
 
@@ -123,10 +123,10 @@ def _type(table: Table, column: Column, other: Column, draft: Draft) -> None:
         draft.unsafe(f"{_words(table, column)} is {column.type} in the source and {other.type} in the target")
 
 
-def _null(table: Table, column: Column, other: Column, draft: Draft) -> None:
+def _null(table: Table, column: Column, other: Column, owned: bool, draft: Draft) -> None:
     if column.not_null and not other.not_null:
         words = f"{_words(table, column)} is NOT NULL in the source"
-        draft.missing(words, False, draft.keys, [render.set_null(table.name, column)])
+        draft.missing(words, False, draft.keys, [render.set_null(table.name, column)] if owned else [])
     elif other.not_null and not column.not_null:
         words = f"{_words(table, column)} may be NULL in the source"
         draft.safe(words, [render.set_null(table.name, column)], of=_label(table), needed=True)

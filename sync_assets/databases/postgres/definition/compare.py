@@ -5,6 +5,7 @@ Values in, statements and words out. Must not ask a server.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
@@ -70,7 +71,12 @@ def _thing(thing: Thing, actual: Structure, draft: Draft) -> None:
 def _same_thing(one: Thing, other: Thing) -> bool:
     if one.kind == "extension":
         return one.name.schema == other.name.schema
-    return one.create == other.create or loose(one.create[0]) == loose(other.create[0])
+    if one.create == other.create:
+        return True
+    texts = [one.create[0], other.create[0]]
+    if not all("multirange_type_name" in t for t in texts):  # there are none before PostgreSQL 14
+        texts = [re.sub(r", multirange_type_name = [^,)]+", "", t) for t in texts]
+    return loose(texts[0]) == loose(texts[1])
 
 
 def _enum(thing: Thing, there: Thing, draft: Draft) -> None:
@@ -118,15 +124,23 @@ def sequences(expected: Structure, actual: Structure, draft: Draft) -> None:
     for sequence in expected.sequences.values():
         there = _same_sequence(sequence, actual)
         if there is None:
-            draft.schemas.add(sequence.name.schema)
-            if not sequence.identity:
-                draft.before.append(render.create_sequence(sequence))
-                draft.before += _sequence_comment(sequence)
+            _new_sequence(sequence, actual, draft)
         elif there.options != sequence.options or there.type != sequence.type:
             text = f"alter sequence {there.name.sql} as {sequence.type} {render.sequence_options(sequence)}"
             draft.safe(f"sequence {there.name}: other settings", [text], of=f"sequence {there.name.sql}")
         if there is not None and there.comment != sequence.comment:
             _comment(draft, f"sequence {there.name.sql}", sequence.comment, f"sequence {there.name.sql}")
+
+
+def _new_sequence(sequence: Sequence, actual: Structure, draft: Draft) -> None:
+    """With its table, or for a table that may be changed. That of an identity column is made with the column."""
+    fresh = sequence.table not in actual.tables
+    if not fresh and (sequence.identity or draft.policy != "apply"):
+        return
+    draft.sequences.add(sequence.name)
+    draft.schemas.add(sequence.name.schema)
+    if not sequence.identity:
+        draft.before += [render.create_sequence(sequence), *_sequence_comment(sequence)]
 
 
 def _sequence_comment(sequence: Sequence) -> list[str]:
@@ -136,9 +150,10 @@ def _sequence_comment(sequence: Sequence) -> list[str]:
 def _owners(expected: Structure, actual: Structure, draft: Draft) -> None:
     for sequence in expected.sequences.values():
         there = _same_sequence(sequence, actual)
-        if sequence.identity and there is None:
+        made = sequence.name in draft.sequences
+        if sequence.identity and made:
             draft.before += _sequence_comment(sequence)
-        elif not sequence.identity and sequence.table and (there is None or there.table is None):
+        elif not sequence.identity and sequence.table and (made or (there and there.table is None and there.ours)):
             draft.before.append(render.owned_by(sequence))
 
 
@@ -149,7 +164,8 @@ def positions(expected: Structure, actual: Structure, draft: Draft) -> None:
         if sequence.position is None:
             continue
         if there is None:
-            if (sequence.position, sequence.called) != (sequence.start, False):
+            fresh = (sequence.position, sequence.called) == (sequence.start, False)
+            if sequence.name in draft.sequences and not fresh:
                 draft.positions.append(render.set_position(sequence))
         elif there.position is None or _spot(sequence) > _spot(there):
             if there.ours:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from sync_assets.databases.postgres.definition.names import Name
 from sync_assets.engine.tables.writing import Design, Policy
 
 
@@ -25,6 +26,7 @@ class Draft:
     drift: list[str] = field(default_factory=list)
     schemas: set[str] = field(default_factory=set)
     altered: set[str] = field(default_factory=set)  # labels of existing objects that `before` alters
+    sequences: set[Name] = field(default_factory=set)  # that are made
 
     def safe(self, words: str, before: Iterable[str] = (), *, of: str = "", needed: bool = False) -> None:
         """A difference that can be mended. Without the policy to do so it stops, or, if rows go in all the same, is

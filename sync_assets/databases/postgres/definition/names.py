@@ -81,18 +81,23 @@ def words_called(body: str) -> set[str]:
 
 
 def loose(sql: str) -> str:
-    """A definition without its casts, brackets and blanks, all names quoted: to compare two spellings.
+    """A definition without brackets, blanks and casts to text, all names quoted: to compare two spellings.
 
-    Servers add and move casts when they read their own text again: ``x IN ('a')`` of a varchar is spelled anew by
-    each dump and restore.
+    Servers add and move casts to text when they read their own definition again: ``x IN ('a')`` of a varchar is
+    spelled anew by each dump and restore.
     """
     found = list(tokens(sql))
     pairs = pairwise([*found, Token("space", "")])
-    kept = [_spelled(t, following) for t, following in pairs if t.kind not in ("cast", "space")]
+    kept = [_spelled(t, following) for t, following in pairs if t.kind != "space" and not _TEXT_CAST.match(t.text)]
     return " ".join(t for t in kept if t not in "()")
 
 
+_TEXT_CAST = re.compile(r"::(text|character varying|character|bpchar|regclass)\b")
+
+
 def _spelled(token: Token, following: Token) -> str:
+    if token.kind == "cast":
+        return token.text.replace('"', "")
     if token.kind == "ident":
         return quoted(plain(token.text))
     if following.text == "::regclass":  # a name inside of a literal

@@ -20,7 +20,7 @@ class _Draft:
     relations: dict[Name, Name] = field(default_factory=dict)
     columns: dict[Name, Mapping[str, str]] = field(default_factory=dict)
     kept: dict[Name, frozenset[str]] = field(default_factory=dict)
-    schemas: dict[str, set[str]] = field(default_factory=dict)
+    gone: dict[Name, frozenset[str]] = field(default_factory=dict)
 
 
 def scope_of(ask: Ask, wanted: Sequence[Wanted]) -> tuple[Scope, dict[Name, Wanted]]:
@@ -38,7 +38,7 @@ def scope_of(ask: Ask, wanted: Sequence[Wanted]) -> tuple[Scope, dict[Name, Want
         _add(draft, oid, old, wish, is_root=old in roots)
     _sequences(ask, draft)
     changed = {a: b for a, b in draft.relations.items() if a != b}
-    return Scope(draft.tables, Renaming(changed, draft.columns), draft.kept), wishes
+    return Scope(draft.tables, Renaming(changed, draft.columns), draft.kept, draft.gone), wishes
 
 
 def schema_moves(scope: Scope) -> dict[str, str]:
@@ -62,6 +62,7 @@ def _add(draft: _Draft, oid: int, old: Name, wish: Wanted, is_root: bool) -> Non
         draft.columns[old] = changed
     written = {c.name for c in wish.source.columns if c.generated is None}
     if written - set(names):
+        draft.gone[old] = frozenset(written - set(names))
         draft.kept[old] = frozenset(names) | {c.name for c in wish.source.columns if c.generated is not None}
 
 

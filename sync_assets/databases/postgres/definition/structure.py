@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from sync_assets.databases.postgres.definition import catalogue, closure, parts, things
 from sync_assets.databases.postgres.definition.catalogue import Ask, Scope
-from sync_assets.databases.postgres.definition.names import Name, quoted
+from sync_assets.databases.postgres.definition.names import Name, plain, quoted, tokens
 from sync_assets.databases.postgres.definition.parts import (
     Column,
     Constraint,
@@ -67,6 +67,7 @@ def _tables(ask: Ask, scope: Scope, found: _Found, virtual: Mapping[Name, Wanted
     for name, table in list(found.tables.items()):
         table = _without_foreign_parents(table, found)
         old = old_names[name]
+        _refuse_lost_key(table, old, scope)
         lost = [c for c in table.columns if c.generated and scope.left_out(old, uses.get((old, c.number), []))]
         for column in lost:
             found.losses.append(f"{name}: generated column {column.name} needs a column that is left out")
@@ -83,11 +84,21 @@ def _tables(ask: Ask, scope: Scope, found: _Found, virtual: Mapping[Name, Wanted
 def _without_foreign_parents(table: Table, found: _Found) -> Table:
     """A partition or heir whose parent is not copied becomes a table of its own."""
     parents = tuple(p for p in table.parents if p in found.tables)
-    if parents == table.parents:
-        return table
-    found.losses.append(f"{table.name}: its parent is not copied; it becomes a table of its own")
-    columns = tuple(replace(c, local=True) for c in table.columns) if not parents else table.columns
-    return replace(table, parents=parents, partition=False, bound="", columns=columns)
+    if parents != table.parents:
+        found.losses.append(f"{table.name}: its parent is not copied; it becomes a table of its own")
+        table = replace(table, parents=parents, partition=False, bound="")
+    above = {c.name for p in parents for c in found.tables[p].columns}
+    return replace(table, columns=tuple(replace(c, local=c.local or c.name not in above) for c in table.columns))
+
+
+def _refuse_lost_key(table: Table, old: Name, scope: Scope) -> None:
+    """A partitioned table cannot leave out what its rows are divided by."""
+    words = {plain(t.text) for t in tokens(table.partition_key) if t.kind == "ident"}
+    if lost := sorted(words & scope.gone.get(old, frozenset())):
+        raise Stop(
+            f"{table.name}: rows are divided by column {lost[0]}, which is left out",
+            hint="keep it, or create the table in the target yourself and set create: false",
+        )
 
 
 def _declare(table: Table, found: _Found) -> None:

@@ -23,8 +23,11 @@ import pytest
 
 from sync_assets.components.execution import Execution
 from sync_assets.components.notices import Notice
+from sync_assets.engine.errors import SyncError
 from sync_assets.engine.model import Counts, Delivery, Mode, Observation, Progress, Report, SyncErrorInfo
-from sync_assets.project.load import Project, load_project
+from sync_assets.engine.tables.report import Outcome
+from sync_assets.project.load import PlacedReplica, PlacedSync, Project, load_project
+from sync_assets.project.replicas import Listing
 from sync_assets.testing.bitable import Config, Emulator
 from sync_assets.testing.memory import MemoryStore
 from sync_assets.testing.servers import Server
@@ -36,6 +39,7 @@ type: sync_assets.components.Connections
 attributes:
   connections:
     - {type: mysql, name: shop, database: shop, user: reader, password: "env:SHOP_PASSWORD"}
+    - {type: postgres, name: dw, database: dw, user: writer, password: "env:DW_PASSWORD"}
     - {type: feishu, name: feishu, app_id: cli_1, app_secret: "env:FEISHU_SECRET"}
     - {type: feishu_bot, name: ops, webhook: "env:OPS_WEBHOOK"}
 """
@@ -62,6 +66,9 @@ class Script:
     asked: list[dict[str, Any]] = field(default_factory=list)
     notices: list[tuple[str, Notice]] = field(default_factory=list)
     store: MemoryStore = field(default_factory=MemoryStore)
+    errors: dict[str, list[SyncError]] = field(default_factory=dict)  # of tables of a replica
+    replicated: list[tuple[str, tuple[str, ...], dict[str, tuple[str, ...]]]] = field(default_factory=list)
+    listing: Listing | None = None
 
     def run(
         self,
@@ -83,7 +90,8 @@ class Script:
         counts = {key: Counts(read=3, created=2, unchanged=1) for key in good}
         total = sum(counts.values(), Counts())
         plain = {"counts": total, "partitions": counts, "failed": failed, "equal": True, "seconds": 1.0}
-        return Report(name, mode or Mode.FULL, Delivery.TOKEN, **plain | self.report)
+        delivery = Delivery.LEDGER if project.syncs[name].into_table else Delivery.TOKEN
+        return Report(name, mode or Mode.FULL, delivery, **plain | self.report)
 
     def observe(self, project: Project, name: str, partitions: Sequence[str] | None) -> Mapping[str, Observation]:
         self.looks.append((name, None if partitions is None else tuple(partitions)))
@@ -91,12 +99,47 @@ class Script:
             raise self.error
         return {key: self.seen.get(key, Observation(0, None)) for key in (partitions or [""])}
 
+    def replica(
+        self,
+        project: Project,
+        replica: PlacedReplica,
+        syncs: Mapping[str, PlacedSync],
+        partitions: Mapping[str, Sequence[str]],
+        *,
+        mode: Mode | None,
+        run_id: str,
+        progress: Progress,
+        accept_empty: bool,
+    ) -> Mapping[str, Outcome]:
+        """Tables named in `errors` end with these; an error is taken from the front of its list, once."""
+        self.replicated.append((replica.name, tuple(syncs), {t: tuple(k) for t, k in partitions.items()}))
+        self.asked.append({"mode": mode, "run_id": run_id, "accept_empty": accept_empty})
+        if self.error is not None:
+            raise self.error
+        return {table: self._outcome(table, sync, partitions.get(table)) for table, sync in syncs.items()}
+
+    def _outcome(self, table: str, sync: PlacedSync, keys: Sequence[str] | None) -> Outcome:
+        if self.errors.get(table):
+            return Outcome(None, self.errors[table].pop(0))
+        counts = {key: Counts(read=3, created=2, unchanged=1) for key in keys or [""]}
+        plain = {"counts": sum(counts.values(), Counts()), "partitions": counts, "equal": True}
+        return Outcome(Report(sync.name, sync.spec.mode, Delivery.LEDGER, **plain | self.report))
+
+    def list_tables(self, project: Project, replica: PlacedReplica) -> Listing:
+        if self.error is not None:
+            raise self.error
+        assert self.listing is not None
+        return self.listing
+
     @property
     def execution(self) -> Execution:
         def notify(project: Project, bot: str, notice: Notice) -> None:
             self.notices.append((bot, notice))
 
-        return Execution(run=self.run, observe=self.observe, open_store=lambda: self.store, notify=notify)
+        return Execution(
+            run=self.run, observe=self.observe, open_store=lambda: self.store, notify=notify, replica=self.replica,
+            list_tables=self.list_tables,
+        )  # fmt: skip
 
 
 @pytest.fixture

@@ -31,18 +31,17 @@ Events = Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]
 
 
 # What may be changed for one run, in the launchpad. Made once: a Config class would be read anew for each asset.
-RUN_CONFIG = dg.Shape(  # type: ignore[no-untyped-call]
-    {
-        "mode": dg.Field(
-            dg.Noneable(dg.Enum("Mode", [dg.EnumValue(str(mode)) for mode in Mode])),
-            default_value=None,
-            description="another mode for this run",
-        ),
-        "accept_empty": dg.Field(
-            bool, default_value=False, description="the source has rightly become empty, or much smaller"
-        ),
-    }
-)
+RUN_FIELDS = {
+    "mode": dg.Field(
+        dg.Noneable(dg.Enum("Mode", [dg.EnumValue(str(mode)) for mode in Mode])),
+        default_value=None,
+        description="another mode for this run",
+    ),
+    "accept_empty": dg.Field(
+        bool, default_value=False, description="the source has rightly become empty, or much smaller"
+    ),
+}
+RUN_CONFIG = dg.Shape(RUN_FIELDS)  # type: ignore[no-untyped-call]
 
 
 class LoggedProgress:

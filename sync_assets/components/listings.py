@@ -27,7 +27,7 @@ def kept(name: str) -> Listing | None:
 def read(path: Path) -> Listing | None:
     try:
         return Listing.from_data(json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, KeyError, TypeError, IndexError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError, IndexError, AttributeError):  # none, or none of ours
         return None
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from sync_assets.components import checks, listings, metadata, naming
-from sync_assets.components.body import RUN_CONFIG, Events, ended
+from sync_assets.components.body import RUN_FIELDS, Events, ended
 from sync_assets.components.execution import Execution
 from sync_assets.components.replica_body import run_replica_in_dagster
 from sync_assets.components.written import description, kinds, metadata_of, written_asset
@@ -89,7 +89,7 @@ def _whole(project: Project, tables: Tables, execution: Execution) -> dg.AssetsD
         check_specs=[spec for sync in syncs.values() for spec in checks.specs(sync)],
         can_subset=True,
         pool=naming.replica_step(replica.name),
-        config_schema=RUN_CONFIG,
+        config_schema=RUN_FIELDS,
         description=replica.spec.description,
     )
     def tables_of_replica(context) -> Events:  # type: ignore[no-untyped-def]  # noqa: ANN001

@@ -87,7 +87,7 @@ def _attempt(
 
 def _wait(errors: Sequence[SyncError | None], attempt: int) -> float:
     after = max((e.after for e in errors if isinstance(e, Retry)), default=0.0)
-    return min(max(after, 5.0 * 2**attempt), LONGEST_WAIT)
+    return float(min(max(after, 5.0 * 2**attempt), LONGEST_WAIT))
 
 
 def _told(context: dg.AssetExecutionContext, sync: PlacedSync, outcome: Outcome, failed: dict[str, str]) -> Events:

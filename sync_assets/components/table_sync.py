@@ -10,8 +10,9 @@ from sync_assets.project.spec import TableSyncSpec
 class TableSync(dg.Component):
     """Tables and queries of one database, each kept in step with a Feishu Bitable board or a table.
 
-    Every sync becomes a materialisable asset (`target/name`, or `target/schema/table` for a table) that depends on the observable assets of the tables it
-    reads, with its partitions, checks, schedule and sensor. Names of syncs are unique in a deployment.
+    Every sync becomes a materialisable asset, `target/name` for a board and `target/schema/table` for a table. It
+    depends on the observable assets of the tables it reads, and has its partitions, checks, schedule and sensor. Names
+    of syncs are unique in a deployment.
     """
 
     def __init__(self, spec: TableSyncSpec) -> None:

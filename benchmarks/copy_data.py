@@ -81,9 +81,17 @@ SHAPES = {"wide": WIDE, "w13": W13, "narrow": NARROW, "small": SMALL}
 SMALL_ROWS = 1000
 
 
-def create(kind: Kind, table: str, columns: tuple[BenchColumn, ...], *, key: bool) -> str:
-    """CREATE TABLE; with `key`, the primary key on `id` is made at once."""
-    lines = [f"{c.name} {getattr(c, kind)}{' not null' if c.name == 'id' else ''}" for c in columns]
+# Types that differ from those of the same data's own table there, since the other database has none such.
+_COPIED = {
+    ("mysql", "postgres"): {"a_json": "json", "a_uuid": "char(36)"},
+    ("postgres", "mysql"): {"a_tstz": "datetime(6)"},
+}
+
+
+def create(kind: Kind, table: str, columns: tuple[BenchColumn, ...], *, key: bool, origin: Kind | None = None) -> str:
+    """CREATE TABLE, for rows of a database of kind `origin`; with `key`, the primary key on `id` is made at once."""
+    types = {c.name: getattr(c, kind) for c in columns} | _COPIED.get((origin or kind, kind), {})
+    lines = [f"{c.name} {types[c.name]}{' not null' if c.name == 'id' else ''}" for c in columns]
     tail = ", primary key (id)" if key else ""
     engine = " engine=InnoDB" if kind == "mysql" else ""
     return f"create table {table} ({', '.join(lines)}{tail}){engine}"
@@ -128,7 +136,16 @@ def checksum(kind: Kind, shape: str, table: str) -> str:
     Doubles are compared by their first fourteen digits, since the two databases print them in different ways; that
     the last bits are right is what the contract tests are for.
     """
-    texts = [_text(kind, c) for c in SHAPES[shape]]
+    return _sum(kind, SHAPES[shape], table)
+
+
+def column_sum(kind: Kind, column: BenchColumn, table: str) -> str:
+    """The same for one column, to name the one in which two tables differ."""
+    return _sum(kind, (column,), table)
+
+
+def _sum(kind: Kind, columns: tuple[BenchColumn, ...], table: str) -> str:
+    texts = [_text(kind, c) for c in columns]
     if kind == "postgres":
         line = " || '|' || ".join(f"coalesce({t}, '~')" for t in texts)
         return f"select count(*), coalesce(sum(('x' || left(md5({line}), 15))::bit(60)::bigint), 0) from {table}"

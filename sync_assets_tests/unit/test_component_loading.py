@@ -9,14 +9,27 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from sync_assets.components import Connections, TableSync
+from sync_assets.components import Connections, DatabaseReplica, TableSync, listings
 from sync_assets.components.deployment import beta_accepted, load_definitions
 from sync_assets.project.load import ProjectInvalid
+from sync_assets.project.replica_spec import DatabaseReplicaSpec
 from sync_assets.project.spec import ConnectionsSpec, TableSyncSpec
 from sync_assets_tests.fix_project import CONNECTIONS, write_defs
 from sync_assets_tests.unit.test_component_assets import DAILY, WHOLE
+from sync_assets_tests.unit.test_component_replica import LISTING, REPLICA
 
-HEAVY = ("psycopg", "psycopg2", "pymysql", "pandas", "pyarrow", "httpx", "starlette", "alembic")
+HEAVY = (
+    "psycopg",
+    "psycopg2",
+    "pymysql",
+    "pandas",
+    "pyarrow",
+    "httpx",
+    "starlette",
+    "alembic",
+    "sqlglot",
+    "sqlalchemy",
+)
 
 # Dagster 1.13 parses YAML with a function that pydantic has deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:`parse_obj_as` is deprecated")
@@ -59,10 +72,13 @@ def test_dagster_validates_with_the_strict_models() -> None:
     """Its own widening of every field to text would let a wrong mode through."""
     assert TableSync.get_model_cls() is TableSyncSpec
     assert Connections.get_model_cls() is ConnectionsSpec
+    assert DatabaseReplica.get_model_cls() is DatabaseReplicaSpec
 
 
-def test_a_run_process_loads_no_driver(folder: Path) -> None:
-    write_defs(folder, connections=CONNECTIONS, orders=DAILY)
+def test_a_run_process_loads_no_driver(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNC_ASSETS_HOME", str(folder.parent / "home"))
+    listings.keep("shop_copy", LISTING)
+    write_defs(folder, connections=CONNECTIONS, orders=DAILY, copy=REPLICA)
     code = (
         f"import sys, sync_assets.definitions as d; d.defs();print(' '.join(m for m in {HEAVY!r} if m in sys.modules))"
     )

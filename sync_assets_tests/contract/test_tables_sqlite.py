@@ -255,7 +255,7 @@ def test_a_table_made_by_design_reads_back_without_drift(tmp_path):
     source = TableShape(TableName("public", "made"), columns)
     wanted = [Wanted(source, TableName("main", "made"), columns, ())]
     other = open_tables("sqlite", args(path))
-    other.dialect = "postgres"
+    other.dialect, other.address = "postgres", "elsewhere"
     design = target.design(wanted, other, "stop")
     assert len(design.before) == 1
     target.build(design.before)
@@ -280,3 +280,30 @@ def test_slices_by_a_clock_hold_every_row_once(tmp_path):
         reader = snapshot.reader()
         assert len(pieces) > 5
         assert sum(reader.count(p) for p in pieces) == len(rows)
+
+
+def test_our_own_reading_does_not_keep_us_from_writing(file):
+    """Without a write-ahead log an open snapshot would lock the file against our own writer."""
+    target = open_tables("sqlite", args(file, silent_seconds=1))
+    target.open_ledger()
+    columns = target.shapes([TABLE])[TABLE].columns
+    with target.snapshot([TABLE], 1) as snapshot:
+        reader = snapshot.reader()
+        assert reader.count(Selection(TABLE, columns)) == 0
+        target.take_over("s", 1)
+        writer = target.writer("s", 1)
+        with writer.batch("b"):
+            writer.load(TABLE, columns, Form.LINES, [lines([("1", "x")])])
+        writer.close()
+        assert reader.count(Selection(TABLE, columns)) == 1
+
+
+def test_one_file_as_both_ends_needs_a_write_ahead_log(file):
+    target = open_tables("sqlite", args(file))
+    shape = target.shapes([TABLE])[TABLE]
+    wanted = [Wanted(shape, TableName("main", "copy"), shape.columns, shape.key)]
+    with pytest.raises(Stop, match="source and target are one file") as error:
+        target.design(wanted, open_tables("sqlite", args(file)), "apply")
+    assert "journal_mode = wal" in error.value.hint
+    ask(file, "pragma journal_mode = wal")
+    assert len(target.design(wanted, open_tables("sqlite", args(file)), "apply").before) == 1

@@ -94,6 +94,7 @@ def _decimal(column: ColumnShape, dialect: str) -> Native:
         loss = "NaN and numbers that need more digits are refused"
     else:
         loss = ""
+    loss = loss or ("the sign of its currency is not kept" if column.native == "money" else "")
     return _made(column, f"decimal({precision},{scale})", ColumnType.DECIMAL, loss, precision=precision, scale=scale)
 
 

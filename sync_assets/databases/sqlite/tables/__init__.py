@@ -35,7 +35,11 @@ def open_tables(args: ConnectionArgs) -> SqliteTables:
 
 
 class SqliteTables:
-    """`writing.TableTarget`. Each question opens the file anew: that costs less than a millisecond."""
+    """`writing.TableTarget`. Each question opens the file anew: that costs less than a millisecond.
+
+    Without a write-ahead log a reader keeps all writers from committing, us too. So once we write to a file, what we
+    read of it is no longer one moment but one for each statement; only we write there, and each run ends with a proof.
+    """
 
     dialect = "sqlite"
 
@@ -43,6 +47,7 @@ class SqliteTables:
         self.args = args
         self.place = f"connection {args.name}"
         self.address = f"sqlite://{Path(args.path).resolve()}"
+        self._written = False
 
     # -- what is there
 
@@ -101,8 +106,9 @@ class SqliteTables:
     @contextmanager
     def snapshot(self, tables: Sequence[TableName], streams: int) -> Iterator[SqliteSnapshot]:
         with self._open() as connection:
-            connection.execute("begin")
-            connection.execute("select count(*) from main.sqlite_schema").fetchone()  # the moment begins with a read
+            if not self._written or _has_log(connection):
+                connection.execute("begin")
+                connection.execute("select count(*) from main.sqlite_schema").fetchone()  # begins with a read
             yield SqliteSnapshot(connection, self.place)
 
     # -- writing
@@ -113,8 +119,16 @@ class SqliteTables:
     def design(self, wanted: Sequence[Wanted], source: TableSource, policy: Policy) -> Design:
         from sync_assets.databases.sqlite import ddl
 
+        if getattr(source, "address", "") == self.address:
+            self._refuse_one_file()
         existing = self.shapes([w.table for w in wanted])
         return ddl.design(wanted, existing, source.dialect, policy)
+
+    def _refuse_one_file(self) -> None:
+        with self._open() as connection:
+            if not _has_log(connection):
+                raise Stop(f"{self.place}: source and target are one file, which readers lock against writers",
+                           hint="switch its write-ahead log on: pragma journal_mode = wal")  # fmt: skip
 
     def build(self, statements: Sequence[str]) -> None:
         if not statements:
@@ -124,6 +138,7 @@ class SqliteTables:
                 _built(connection, statement)
 
     def open_ledger(self) -> None:
+        self._written = True
         with closing(dial(self.args, write=True)) as connection, transaction(connection, self.place):
             ledger.make(connection)
 
@@ -136,6 +151,7 @@ class SqliteTables:
             return ledger.head(connection, sync) if ledger.there(connection) else ledger.NOTHING
 
     def writer(self, sync: str = "", token: int = 0) -> SqliteWriter:
+        self._written = True
         return SqliteWriter(self.args, sync, token, self.shapes)
 
     def close(self) -> None:
@@ -181,6 +197,10 @@ def shapes_in(connection: sqlite3.Connection, names: Sequence[TableName]) -> dic
     wanted = {name: found[name] for name in names if name in found}
     counts = _counts(connection, [n.name for n, s in wanted.items() if s.kind == "table"])
     return {name: shapes.sized(shape, counts.get(name.name, 0)) for name, shape in wanted.items()}
+
+
+def _has_log(connection: sqlite3.Connection) -> bool:
+    return str(connection.execute("pragma journal_mode").fetchone()[0]).lower() == "wal"
 
 
 def _counts(connection: sqlite3.Connection, names: Sequence[str]) -> dict[str, int]:

@@ -11,11 +11,11 @@ from sync_assets.databases.mysql.tables.columns import answer_shape
 from sync_assets.databases.mysql.tables.digests import hashing
 from sync_assets.databases.mysql.tables.line import Line
 from sync_assets.databases.mysql.tables.moment import Moment, moment
-from sync_assets.databases.mysql.tables.writer import TRANSACTIONAL, TableWriter
+from sync_assets.databases.mysql.tables.writer import TableWriter
 from sync_assets.databases.mysql.to_postgres import available
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.tables.reading import Form, Hashing, TableSource
-from sync_assets.engine.tables.shape import ColumnShape, TableEntry, TableKind, TableName, TableShape
+from sync_assets.engine.tables.shape import ColumnShape, TableEntry, TableName, TableShape
 from sync_assets.engine.tables.writing import Design, Head, Policy, Wanted
 
 
@@ -101,15 +101,9 @@ class MySQLTables:
 
         existing = self.shapes([w.table for w in wanted])
         for shape in existing.values():
-            self._refuse(shape)
+            load.refuse_other_tables(self.place, shape)
         collation = ddl.collation_of(str(self._line.one("select version()")))
         return ddl.design(wanted, existing, source.dialect, policy, collation)
-
-    def _refuse(self, shape: TableShape) -> None:
-        if shape.kind in (TableKind.VIEW, TableKind.FOREIGN):
-            raise Stop(f"{self.place}: {shape.name} is a {shape.kind}", hint="write to a table, or rename one of them")
-        if shape.engine.lower() not in TRANSACTIONAL:
-            load.refuse_engine(self.place, shape.name, shape.engine)
 
     def build(self, statements: Sequence[str]) -> None:
         line = Line(self.args, writes=True)

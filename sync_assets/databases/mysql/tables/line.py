@@ -18,7 +18,7 @@ from pymysql.converters import escape_string
 from sync_assets.databases.base import ConnectionArgs
 from sync_assets.databases.mysql import TROUBLE, dial, errors
 from sync_assets.databases.mysql.tables.local import LocalConnection
-from sync_assets.engine.errors import SyncError
+from sync_assets.engine.errors import Retry, SyncError
 
 LOCK_SECONDS = 30  # the longest that we wait for, or keep others waiting behind, a lock
 # Zero dates are let in: only MySQL sends them, and a copy of a table that has them must have them. In strict mode no
@@ -58,6 +58,7 @@ class Line:
         self.mariadb = False
         self.version = (0, 0, 0)
         self.packet = 0  # the server's max_allowed_packet, bytes
+        self.pinned = False  # inside a transaction: a new connection would be outside of it
         self._connection: Any = None
 
     @property
@@ -68,6 +69,8 @@ class Line:
     def connection(self) -> Any:
         """The driver's connection, opened if need be."""
         if not self.open:
+            if self.pinned:
+                raise Retry(f"{self.place}: the connection was lost, and its transaction with it", after=1)
             with self.sorted():
                 self._connection = dial(self.args, LocalConnection, CLIENT.LOCAL_FILES if self.writes else 0)
                 self._prepare()

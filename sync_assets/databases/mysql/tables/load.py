@@ -16,8 +16,9 @@ from sync_assets.databases.mysql.tables.local import NAME
 from sync_assets.databases.mysql.tables.render import base, hexed
 from sync_assets.engine.errors import BadBatch, Stop, SyncError
 from sync_assets.engine.model import ColumnType
-from sync_assets.engine.tables.shape import ColumnShape, TableName
+from sync_assets.engine.tables.shape import ColumnShape, TableKind, TableName, TableShape
 
+TRANSACTIONAL = frozenset({"innodb", "rocksdb", "tokudb", "ndbcluster", "ndb"})
 _SWITCHED_OFF = frozenset({"1148", "3948", "4166"})  # local_infile = 0
 _STATEMENT = 4 * 1024 * 1024  # bytes of an INSERT, if the server takes as much
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
@@ -156,10 +157,13 @@ def _value(field: bytes, made: str | None) -> bytes:
     return (made.replace("{}", literal) if made is not None else literal).encode()
 
 
-def refuse_engine(place: str, table: TableName, engine: str) -> None:
-    """Raises `Stop` for a table that cannot take part in a transaction."""
-    raise Stop(
-        f"{place}: table {table} is kept by {engine}, which has no transactions",
-        hint=f"alter table {choice.table(table)} engine = InnoDB",
-        code="engine",
-    )
+def refuse_other_tables(place: str, shape: TableShape) -> None:
+    """Raises `Stop` for what is no table, and for a table that cannot take part in a transaction."""
+    if shape.kind in (TableKind.VIEW, TableKind.FOREIGN):
+        raise Stop(f"{place}: {shape.name} is a {shape.kind}", hint="write to a table, or rename one of them")
+    if shape.engine.lower() not in TRANSACTIONAL:
+        raise Stop(
+            f"{place}: table {shape.name} is kept by {shape.engine}, which has no transactions",
+            hint=f"alter table {choice.table(shape.name)} engine = InnoDB",
+            code="engine",
+        )

@@ -113,6 +113,7 @@ def _begin(lines: Sequence[Line]) -> None:
     _ready(lines)
     for line in lines:
         line.run("start transaction with consistent snapshot, read only")
+        line.pinned = True
 
 
 def _hold(line: Line, shapes: Mapping[TableName, TableShape]) -> None:

@@ -50,10 +50,14 @@ class TableReader:
         """Rows that the server cannot write out in one piece are NULL in the first answer; they come after it."""
         limit = int(self.line.packet * 0.9)
         sql = choice.statement(render.line(selection.columns, into, dialect, limit), selection)
-        with self.line.streaming() as connection:
-            lines = Lines(connection)
-            self.moved.statements += 1
-            yield from lines.blocks(sql)
+        lines = Lines(self.line.connection)
+        self.moved.statements += 1
+        try:
+            with self.line.sorted():
+                yield from lines.blocks(sql)
+        finally:
+            if not lines.ended:
+                self.line.close()
         self.moved.rows += lines.rows
         if lines.wide:
             yield from self._wide(selection, into, dialect, limit, lines.wide)
@@ -108,11 +112,13 @@ class TableReader:
     def buckets(self, selection: Selection, hashing: Hashing) -> Iterator[Bucket]:
         key, pair = _keys(hashing)
         number = choice.bucket(hashing.buckets, key, render.row_hash(key, pair) if key else "")
-        total = f"cast(sum({render.row_hash(hashing.columns, hashing.other)}) as char)"
+        total = f"sum({render.row_hash(hashing.columns, hashing.other)})"
         tail = "group by 1 order by null" if key else ""
         for piece in choice.pieces(selection):
             answer = self._answer(choice.statement(f"{number}, count(*), {total}", piece, tail), [int, int, int])
-            yield from (Bucket(*row) for row in answer if row[1])
+            for found, rows, hashes in answer:
+                if rows:
+                    yield Bucket(found, rows, self._whole(hashes))
 
     def hashes(self, selection: Selection, hashing: Hashing, numbers: Sequence[int]) -> Iterator[tuple[Key, int]]:
         key, pair = _keys(hashing)
@@ -123,7 +129,17 @@ class TableReader:
             some = choice.in_buckets(hashing.buckets, key, key_hash, numbers[at : at + choice.KEYS_AT_ONCE])
             for piece in choice.pieces(choice.narrowed(selection, some)):
                 for *values, hash in self._answer(choice.statement(shown, piece), [*[bytes.decode] * len(key), int]):
-                    yield tuple(values), hash
+                    yield tuple(values), self._whole(hash)
+
+    def _whole(self, hashes: int) -> int:
+        """Raises `Stop` where a row could not be hashed: leaving it out would make two different tables equal."""
+        if hashes < render.NO_HASH:
+            return hashes
+        raise Stop(
+            f"{self.line.place}: some rows are too long for the server to hash",
+            hint="raise max_allowed_packet there, or prove by count (proof: count)",
+            code="max_allowed_packet",
+        )
 
     def _answer(self, sql: str, decoders: Sequence[Callable[[bytes], Any]]) -> Iterator[Row]:
         self.moved.statements += 1

@@ -18,6 +18,7 @@ Maker = Callable[[ColumnShape, str], str]
 _BACKSLASH, _TAB, _NEWLINE, _RETURN = "x'5c'", "x'09'", "x'0a'", "x'0d'"
 _ESCAPES = ((_BACKSLASH, "x'5c5c'"), (_TAB, "x'5c74'"), (_NEWLINE, "x'5c6e'"), (_RETURN, "x'5c72'"))
 _JSON_ESCAPES = (*((_BACKSLASH, "x'5c5c'"), ("x'22'", "x'5c22'")), *_ESCAPES[1:])
+NO_HASH = 10**30  # larger than any sum of hashes
 _FREE = frozenset({ColumnType.TEXT, ColumnType.ENUM, ColumnType.SET, ColumnType.JSON, ColumnType.OTHER})
 
 
@@ -50,23 +51,35 @@ def _text(column: ColumnShape, sql: str) -> str:
 
 
 def _truth(column: ColumnShape, sql: str) -> str:
-    return f"if({sql} <> 0, '1', '0')"
+    """1 and 0; a tinyint(1) may hold other numbers, which stay what they are: no boolean is equal to them."""
+    return f"({sql} + 0)"
 
 
 def _whole(column: ColumnShape, sql: str) -> str:
-    return f"cast({sql} + 0 as char)" if "zerofill" in column.native else f"cast({sql} as char)"
+    return f"({sql} + 0)" if "zerofill" in column.native else sql
 
 
 def _decimal(column: ColumnShape, sql: str) -> str:
     """Without zeros at the end of the fraction; the server has no -0."""
-    if column.scale == 0:
-        return _whole(column, sql)
     plain = _whole(column, sql)
-    return f"trim(trailing '.' from trim(trailing '0' from if(locate('.', {plain}), {plain}, concat({plain}, '.'))))"
+    if column.scale == 0:
+        return plain
+    pointed = plain if column.scale else f"if(locate('.', {plain}), {plain}, concat({plain}, '.'))"
+    return f"trim(trailing '.' from trim(trailing '0' from {pointed}))"
 
 
 def _float(column: ColumnShape, sql: str) -> str:
-    """From the server's shortest digits: `123.45`, `1.5e-10`. All that follows is about where the point is."""
+    """From the server's shortest digits, `123.45` or `1.5e-10`; what remains is to tell where the point is.
+
+    Writing a double out is what takes long, so the usual ones are spared all but one time.
+    """
+    usual = f"abs({sql}) >= 1 and abs({sql}) < 1e14"
+    digits = f"trim(trailing '0' from replace(cast({sql} + 0e0 as char), '.', ''))"
+    quick = f"concat({digits}, 'e', length(cast(floor(abs({sql})) as unsigned)))"
+    return f"if({usual}, {quick}, if({sql} = 0, '0', {_odd_float(sql)}))"
+
+
+def _odd_float(sql: str) -> str:
     plain = f"cast(abs({sql}) + 0e0 as char)"
     mantissa = f"substring_index({plain}, 'e', 1)"
     digits = f"replace({mantissa}, '.', '')"
@@ -74,8 +87,7 @@ def _float(column: ColumnShape, sql: str) -> str:
     before = f"if(locate('.', {mantissa}), locate('.', {mantissa}) - 1, length({mantissa}))"
     power = f"if(locate('e', {plain}), cast(substring_index({plain}, 'e', -1) as signed), 0)"
     exponent = f"{before} - (length({digits}) - length({bare})) + {power}"
-    sign = f"if({sql} < 0, '-', '')"
-    return f"if({sql} = 0, '0', concat({sign}, trim(trailing '0' from {bare}), 'e', {exponent}))"
+    return f"concat(if({sql} < 0, '-', ''), trim(trailing '0' from {bare}), 'e', {exponent})"
 
 
 def _number(column: ColumnShape, sql: str) -> str:
@@ -122,24 +134,26 @@ _CANONICAL: dict[ColumnType, Maker] = {
 def framed(column: ColumnShape, other: ColumnShape) -> str:
     """A column's part of the canonical text of its row, framed as `canonical.common` of both sides says."""
     name = quote(column.name)
-    both_flags = base(column) == base(other) == "tinyint"  # two of ours: a tinyint(1) may hold more than 0 and 1
-    value = _whole(column, name) if both_flags else canonical(column, name)
+    value = canonical(column, name)
     frame = common(column.type, other.type)
     framed = f"length({value}), ':', {value}" if frame in TEXTS else f"{value}, ';'"
-    if not column.nullable:
-        return f"concat({framed})"
-    return f"if({name} is null, '~', concat({framed}))"
+    return or_null(column, f"concat({framed})", "'~'") if column.nullable else framed
+
+
+def or_null(column: ColumnShape, made: str, null: str) -> str:
+    """`made`, or `null` where the value is NULL. A long value may have become NULL only in being written out."""
+    return f"if({quote(column.name)} is null, {null}, {made})" if long(column) else f"ifnull({made}, {null})"
 
 
 def row_text(columns: Sequence[ColumnShape], others: Sequence[ColumnShape]) -> str:
     """The canonical text of a row."""
-    parts = [framed(a, b) for a, b in zip(columns, others, strict=True)]
-    return parts[0] if len(parts) == 1 else f"concat({', '.join(parts)})"
+    return f"concat({', '.join(framed(a, b) for a, b in zip(columns, others, strict=True))})"
 
 
 def row_hash(columns: Sequence[ColumnShape], others: Sequence[ColumnShape]) -> str:
-    """60 bits of the MD5 of a row's canonical text."""
-    return f"cast(conv(left(md5({row_text(columns, others)}), 15), 16, 10) as unsigned)"
+    """60 bits of the MD5 of a row's canonical text; `NO_HASH` where that is too long for the server."""
+    made = f"cast(conv(left(md5({row_text(columns, others)}), 15), 16, 10) as unsigned)"
+    return f"ifnull({made}, {NO_HASH})" if any(map(long, columns)) else made
 
 
 # -- lines
@@ -156,8 +170,6 @@ def field(column: ColumnShape, into: ColumnShape, dialect: str) -> str:
     name = quote(column.name)
     if column.type is ColumnType.FLOAT:
         return _number(column, name)
-    if column.type is ColumnType.BOOL and dialect == "mysql":
-        return f"cast({name} + 0 as char)"
     if dialect == "postgres" and column.type in _POSTGRES:
         return _POSTGRES[column.type](column, name)
     value = f"hex({name})" if column.type is ColumnType.BLOB else canonical(column, name)
@@ -176,7 +188,7 @@ def line(columns: Sequence[ColumnShape], into: Sequence[ColumnShape], dialect: s
     parts = []
     for column, other in zip(columns, into, strict=True):
         value = field(column, other, dialect)
-        parts.append(f"if({quote(column.name)} is null, x'5c4e', {value})" if column.nullable else value)
+        parts.append(or_null(column, value, "x'5c4e'") if column.nullable else value)
     tabbed = ", x'09', ".join(parts)
     whole = f"concat({tabbed}, x'0a')" if parts else "x'0a'"
     width = row_width(columns)

@@ -22,12 +22,13 @@ _WIDTHS = {0xFC: 3, 0xFD: 4, 0xFE: 9}  # bytes of a length from 251 on
 
 
 class Lines:
-    """The answer to one query of one column. `rows` and `wide` count: what was yielded, and what was NULL."""
+    """The answer to one query of one column. `rows` and `wide` count: what was found, and what was NULL."""
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
         self.rows = 0
         self.wide = 0
+        self.ended = False  # whether the connection is free again
         self._kept: list[bytes] = []
         self._size = 0
 
@@ -111,6 +112,7 @@ class Lines:
         return rest, False
 
     def _ended(self, packet: bytes) -> None:
+        self.ended = True
         if packet[0] == 0xFF:
             MysqlPacket(packet, self.connection.encoding).raise_for_error()
         self.connection._next_seq_id = 0

@@ -14,8 +14,6 @@ from sync_assets.engine.tables.reading import Condition, Form, Moved, Selection
 from sync_assets.engine.tables.shape import ColumnShape, TableName, TableShape
 from sync_assets.engine.tables.writing import Head, Merge
 
-TRANSACTIONAL = frozenset({"innodb", "rocksdb", "tokudb", "ndbcluster", "ndb"})
-
 
 class TableWriter:
     """`engine.tables.writing.Writer`. `sync` is the one being served; without one only `serve` works."""
@@ -36,8 +34,7 @@ class TableWriter:
     @contextlib.contextmanager
     def batch(self, id: str, *, position: str | None = None, ends: bool = False) -> Iterator[bool]:
         line = self.line
-        line.run("start transaction")
-        try:
+        with self._transaction():
             epoch = self._fence(alone=ends or position is not None)
             todo = not ledger.known(line, self._sync, epoch, id)
             yield todo
@@ -45,10 +42,19 @@ class TableWriter:
                 ledger.record(line, self._sync, epoch, id, position)
                 if ends:
                     ledger.end(line, self._sync, epoch, position)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self.line.run("start transaction")
+        self.line.pinned = True
+        try:
+            yield
+            self._commit()
         except BaseException:
             self._undo()
             raise
-        self._commit()
+        finally:
+            self.line.pinned = False
 
     def _fence(self, *, alone: bool) -> int:
         if not self._sync:
@@ -81,21 +87,16 @@ class TableWriter:
         self.line.run("release savepoint sync_assets")
 
     def keep_plan(self, plan: str) -> None:
-        self.line.run("start transaction")
-        try:
+        with self._transaction():
             self._fence(alone=True)
             ledger.keep_plan(self.line, self._sync, plan)
-        except BaseException:
-            self._undo()
-            raise
-        self._commit()
 
     # -- rows
 
     def load(self, table: TableName, columns: Sequence[ColumnShape], form: Form, blocks: Iterable[bytes]) -> int:
         if form is not Form.LINES:
             raise Stop(f"{self.line.place}: MySQL takes no {form}", code="form")
-        self._refuse_engine(table)
+        self._refuse_others(table)
         rows, size, self.local = load.load(self.line, table, columns, blocks, local=self.local)
         self.moved.rows += rows
         self.moved.bytes += size
@@ -107,7 +108,7 @@ class TableWriter:
             self.load(table, columns, Form.LINES, lines)
 
     def merge(self, stage: TableName, table: TableName, how: Merge) -> Counts:
-        self._refuse_engine(table)
+        self._refuse_others(table)
         return merge.merge(self.line, stage, table, how)
 
     def delete(self, table: TableName, key: Sequence[ColumnShape], keys: Sequence[tuple[str, ...]]) -> int:
@@ -121,10 +122,8 @@ class TableWriter:
     def _delete(self, selection: Selection) -> int:
         return self.line.run(f"delete from {choice.source_of(selection)}{choice.where(selection)}")  # noqa: S608
 
-    def _refuse_engine(self, table: TableName) -> None:
-        engine = self._shape(table).engine
-        if engine.lower() not in TRANSACTIONAL:
-            load.refuse_engine(self.line.place, table, engine or "no engine of its own")
+    def _refuse_others(self, table: TableName) -> None:
+        load.refuse_other_tables(self.line.place, self._shape(table))
 
     def _shape(self, table: TableName) -> TableShape:
         if table not in self._shapes:

@@ -16,7 +16,7 @@ _ZERO = re.compile(rb"\d{4}-(00-\d\d|\d\d-00)")
 
 def refuse_zero_dates(block: bytes, columns: Sequence[ColumnShape], place: str) -> None:
     """Raises `Stop` naming the column. The cheap look at the whole block finds nothing in nearly all of them."""
-    if not any(sign in block for sign in _SIGNS):
+    if b"-00" not in block or not any(sign in block for sign in _SIGNS):
         return
     dates = [n for n, c in enumerate(columns) if c.type in _DATES]
     if not dates:

@@ -49,7 +49,8 @@ def control(server: Server, folder: Path) -> dict[str, str]:
     folder.joinpath("defs").mkdir(exist_ok=True)
     return {
         **{k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
-        "PYTHONPYCACHEPREFIX": str(folder.parent / "bytecode"), "SYNC_ASSETS_PG_HOST": server.host, "SYNC_ASSETS_PG_PORT": str(server.port),
+        "PYTHONPYCACHEPREFIX": str(folder.parent / "bytecode"),
+        "SYNC_ASSETS_PG_HOST": server.host, "SYNC_ASSETS_PG_PORT": str(server.port),
         "SYNC_ASSETS_PG_USER": server.user, "SYNC_ASSETS_PG_PASSWORD": server.password,
         "SYNC_ASSETS_HOME": str(folder), "SYNC_ASSETS_DEFS": str(folder / "defs"),
     }  # fmt: skip

@@ -101,7 +101,8 @@ def _text(column: ColumnShape, place: str) -> str:
     if column.native.endswith("[]"):
         return f"array_to_json({place})::text"
     if column.native == "inet":  # its cast adds /32, which its output does not have
-        return f"case when masklen({place}) = case family({place}) when 4 then 32 else 128 end then host({place}) else {place}::text end"
+        whole = f"masklen({place}) = case family({place}) when 4 then 32 else 128 end"
+        return f"case when {whole} then host({place}) else {place}::text end"
     return f"{place}::text"
 
 

@@ -1,4 +1,4 @@
-"""One connection for tables: settings, statements, COPY at the level of libpq, and the patience with a silent server.
+"""One connection for tables: settings, statements, COPY, patience with a silent server; and a pool of them.
 
 Knows nothing of tables. Errors come sorted, worded for reading or for writing.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select as readiness
 import socket
 import threading
 import time
@@ -17,13 +16,12 @@ from typing import Any, cast
 
 import psycopg
 from psycopg import pq
-from psycopg.errors import error_from_result
 
 from sync_assets.databases.base import ConnectionArgs
 from sync_assets.databases.postgres import PostgresDatabase, errors
+from sync_assets.databases.postgres.tables import wire
 from sync_assets.engine.errors import Retry, SyncError
 
-BLOCK = 128 * 1024
 _NEVER = float("inf")
 _SETTINGS = (
     "set timezone = 'UTC'; set intervalstyle = iso_8601; set client_min_messages = error;"
@@ -121,64 +119,34 @@ class Session:
     # -- COPY
 
     def copy_out(self, sql: str, seconds: float) -> Iterator[bytes]:
-        """The data of a COPY TO STDOUT in blocks of whole rows. A block that nobody waits for is not read.
+        """The data of a COPY TO STDOUT in blocks of whole rows. `seconds` is the longest silence.
 
-        `seconds` is the longest silence. When the caller stops early the connection is closed: the rest of the rows
-        would have to be read.
+        When the caller stops early with much left, the connection is closed.
         """
-        wire = self.connection.pgconn
-        done = False
         try:
-            with self.sorted():
-                with self.patience(seconds):
-                    _begun(wire.exec_(sql.encode()), pq.ExecStatus.COPY_OUT)
-                more = True
-                while more:
-                    with self.patience(seconds):
-                        block, more = _gathered(wire)
-                    if block:
-                        yield block
-                with self.patience(seconds):
-                    _finished(wire)
-                done = True
+            with self._heard():
+                yield from wire.copy_out(self.connection.pgconn, sql, seconds)
         finally:
-            if not done and wire.transaction_status == pq.TransactionStatus.ACTIVE:
+            if self.connection.info.transaction_status == pq.TransactionStatus.ACTIVE:
                 self.close()
 
     def copy_in(self, sql: str, blocks: Iterable[bytes], seen: Callable[[int], None]) -> int:
         """Send blocks to a COPY FROM STDIN. Returns the rows. The COPY is undone whole when the blocks fail."""
-        wire = self.connection.pgconn
-        wire.nonblocking = 0
+        seconds = self.args.query_seconds + self.args.silent_seconds
+        with self._heard():
+            return wire.copy_in(self.connection.pgconn, sql, blocks, seen, seconds)
+
+    @contextlib.contextmanager
+    def _heard(self) -> Iterator[None]:
         try:
             with self.sorted():
-                with self.patience():
-                    _begun(wire.exec_(sql.encode()), pq.ExecStatus.COPY_IN)
-                whole = self._send(wire, blocks, seen)
-                with self.patience():
-                    wire.put_copy_end(None if whole else b"ended early")
-                    return _finished(wire)
-        finally:
-            if not self.connection.closed:
-                wire.nonblocking = 1
+                yield
+        except wire.Silent as silence:
+            self.close()
+            raise self._unheard(silence.seconds) from None
 
-    def _send(self, wire: Any, blocks: Iterable[bytes], seen: Callable[[int], None]) -> bool:
-        """Whether all were sent. Not, when the server speaks up: it has refused a row, and tells why at the end."""
-        answered = _answered(wire)
-        try:
-            for block in blocks:
-                with self.patience():
-                    wire.put_copy_data(block)
-                seen(len(block))
-                if answered():
-                    return False
-            return True
-        except psycopg.Error:
-            raise
-        except BaseException:
-            with contextlib.suppress(psycopg.Error, Retry), self.patience(self.args.silent_seconds):
-                wire.put_copy_end(b"the source failed")
-                _finished(wire)
-            raise
+    def _unheard(self, seconds: float) -> Retry:
+        return Retry(f"{self.place}: the server said nothing for {seconds:.0f} s", hint="check it", after=1)
 
     # -- patience
 
@@ -192,7 +160,7 @@ class Session:
             yield
         except psycopg.Error:
             if self.gone:
-                raise Retry(f"{self.place}: the server said nothing for {limit:.0f} s", hint="check it") from None
+                raise self._unheard(limit) from None
             raise
         finally:
             self.due = _NEVER
@@ -237,51 +205,6 @@ class _Watch:
 _watch = _Watch()
 
 
-def _begun(result: Any, wanted: pq.ExecStatus) -> None:
-    if result.status != wanted:
-        raise error_from_result(result)
-
-
-def _gathered(wire: Any) -> tuple[bytes, bool]:
-    """Rows up to a block's size, and whether there may be more. Row by row through Python would cost four times."""
-    parts: list[memoryview] = []
-    size = 0
-    read = wire.get_copy_data
-    while size < BLOCK:
-        count, data = read(0)
-        if count < 0:
-            return b"".join(parts), False
-        parts.append(data)
-        size += count
-    return b"".join(parts), True
-
-
-def _finished(wire: Any) -> int:
-    """Take all results of a COPY that has ended. Returns its rows. Raises the server's error."""
-    rows, failed = 0, None
-    while (result := wire.get_result()) is not None:
-        if result.status == pq.ExecStatus.COMMAND_OK:
-            rows = result.command_tuples or 0
-        elif result.status in (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT):
-            break  # the connection broke in the middle
-        else:
-            failed = result
-    if failed is not None:
-        raise error_from_result(failed)
-    if wire.status == pq.ConnStatus.BAD:
-        raise psycopg.OperationalError("the connection was lost")
-    return rows
-
-
-def _answered(wire: Any) -> Callable[[], bool]:
-    """Whether the server has spoken up during a COPY FROM: hardly ever but to refuse. Not seen through TLS."""
-    if wire.ssl_in_use or not hasattr(readiness, "poll"):
-        return lambda: False
-    poll = readiness.poll()
-    poll.register(wire.socket, readiness.POLLIN)
-    return lambda: bool(poll.poll(0))
-
-
 class Pool:
     """Idle sessions of one run, so that many small tables do not cost a login each."""
 
@@ -289,7 +212,7 @@ class Pool:
         self.args = args
         self.pids: set[int] = set()
         self._idle: dict[bool, list[Session]] = {False: [], True: []}
-        self._open: weakref.WeakSet[Session] = weakref.WeakSet()
+        self._open: set[Session] = set()
         self._lock = threading.Lock()
 
     def take(self, *, writes: bool = False) -> Session:
@@ -308,15 +231,17 @@ class Pool:
     def give(self, session: Session) -> None:
         """Back into the pool, if it still can be used."""
         session.rollback()
-        if not session.usable:
-            session.close()
-            return
         with self._lock:
+            if not session.usable:
+                session.close()
+                self._open.discard(session)
+                return
             self._idle[session.writes].append(session)
 
     def close(self) -> None:
         with self._lock:
             for idle in self._idle.values():
                 idle.clear()
-            for session in list(self._open):
+            for session in self._open:
                 session.close()
+            self._open.clear()

@@ -11,7 +11,7 @@ import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -105,7 +105,8 @@ def judge(trial: Trial, carried: Carried) -> None:
     assert not found.lost and not found.strange, (found, carried.refused)
     if trial.home:
         assert not found.changed, f"changed: {found.changed}"
-        assert not carried.refused and not loss, (carried.refused, loss)
+        lax = trial.odd if kind.mode is not None else set()  # what only a lax server takes
+        assert carried.refused.keys() <= lax and not loss, (carried.refused, loss)
     if not loss:
         assert not found.changed, f"silently changed: {found.changed} in {[c.native for c in carried.theirs]}"
     if kind.core:
@@ -113,13 +114,15 @@ def judge(trial: Trial, carried: Carried) -> None:
         assert not changed, f"changed although every database holds it: {changed} (declared: {loss})"
     _judge_refusals(trial, carried)
     if carried.sums is not None:
-        assert (carried.sums[0] == carried.sums[1]) is (not found), (carried.sums, found, carried.kind)
+        agree = carried.sums[0] == carried.sums[1]
+        assert agree or found, f"equal, but the digests differ: {carried.kind}"
+        assert not agree or not found or loss, f"different, but the digests agree: {found}"
 
 
 def _judge_refusals(trial: Trial, carried: Carried) -> None:
     for id, reason in carried.refused.items():
         value = trial.values[int(id) - 1]
-        if isinstance(value, str) and len(value) > 8:
+        if isinstance(value, str) and len(value) > 8 and not value.startswith("0000"):
             assert value not in reason, "a message quotes a value"
         assert trial.column in reason or trial.table in reason, f"the message names no place: {reason}"
 
@@ -137,7 +140,7 @@ def judge_hashes(trial: Trial, carried: Carried) -> None:
 
 
 def _plain(value: Any, type: ColumnType) -> Any:
-    return int(value) if isinstance(value, Decimal) and type is ColumnType.BOOL else value
+    return timedelta(microseconds=value) if type is ColumnType.TIME and isinstance(value, int) else value
 
 
 def run(trial: Trial, form: Form) -> Carried | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,14 +18,16 @@ from sync_assets.testing.tables.lab import TableLab
 
 def merged(at: Desk, rows: Sequence[Texts], **how: Any) -> tuple[int, int, int, int]:
     """Stage and merge; created, updated, unchanged, deleted."""
-    stage = at.staged("t", rows, batch=f"stage {rows!r:.60} {how!r:.60}")
-    with at.writer.batch(f"merge {rows!r:.60} {how!r:.60}"):
+    number = next(_numbers)
+    stage = at.staged("t", rows, batch=f"stage {number}")
+    with at.writer.batch(f"merge {number}"):
         counts = at.writer.merge(stage, at.lab.name("t"), Merge(("id",), at.columns("t"), **how))
     assert counts.read == len(rows)
     assert counts.balanced, counts
     return counts.created, counts.updated, counts.unchanged, counts.deleted
 
 
+_numbers = itertools.count(1)
 HELD = [("1", "abc", "1"), ("2", "", None), ("3", None, "3"), ("4", "café", "4"), ("5", "a", "5"), ("6", "ss", "6"),
         ("7", "é", "7"), ("8", "0", "0"), ("-9", "same", None)]  # fmt: skip
 CHANGED = [("1", "ABC", "1"), ("2", None, None), ("3", "", "3"), ("4", "cafe", "4"), ("5", "a ", "5"), ("6", "ß", "6"),

@@ -41,7 +41,7 @@ NUMBERS = (
     _int("bigint", -(2**63), 2**63 - 1),
     _int("bigint unsigned", 0, 2**64 - 1),
     _int("int(5) zerofill", 0, 2**32 - 1),
-    Kind("tinyint(1)", "tinyint(1)", "number", ("0", "1"), ("2", "-5", "127"), None, core=True),
+    Kind("tinyint(1)", "tinyint(1)", "bool", ("0", "1"), ("2", "-5", "127"), None, core=True),
     Kind("bit(1)", "bit(1)", "bits", (b"\0", b"\1"), (), None, core=True),
     Kind("bit(8)", "bit(8)", "bits", (b"\0", b"\xff", b"0", b"\x05"), (), st.binary(min_size=1, max_size=1)),
     Kind("bit(64)", "bit(64)", "bits", (b"\0", b"\xff" * 8), (), st.binary(min_size=8, max_size=8)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from sync_assets.databases.mysql.tables.line import Line
 from sync_assets.databases.mysql.tables.writer import TableWriter
 from sync_assets.engine.errors import BadBatch, Retry, Stop
 from sync_assets.engine.model import ColumnType
-from sync_assets.engine.tables.reading import Form, Selection
+from sync_assets.engine.tables.reading import Condition, Form, Selection
 from sync_assets.engine.tables.shape import ColumnShape, ForeignKey, TableKind, TableName
 from sync_assets.engine.tables.writing import Head, Merge
 from sync_assets_tests.fix_servers import ScratchDatabase
@@ -131,6 +131,86 @@ def test_an_open_writer_is_not_waited_for_long(my_db: ScratchDatabase) -> None:
     busy.rollback()
     tables.close()
     busy.close()
+
+
+def test_all_connections_begin_at_one_moment(my_db: ScratchDatabase) -> None:
+    """Writers add to two tables all the time; every reader must see the same sums."""
+    my_db.execute("create table a (id int primary key auto_increment)", "create table b like a")
+    stop = threading.Event()
+
+    def write() -> None:
+        assert my_db.server is not None
+        connection = my_db.server.connect(my_db.args.database)
+        while not stop.is_set():
+            connection.query("insert into a values ()")
+            connection.query("insert into b values ()")
+        connection.close()
+
+    writers = [threading.Thread(target=write) for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    tables = open_tables("mysql", my_db.args)
+    names = [tables.name_of("a"), tables.name_of("b")]
+    try:
+        for _ in range(15):
+            with tables.snapshot(names, 8) as snapshot:
+                assert snapshot.streams == 8
+                readers = [snapshot.reader() for _ in range(8)]
+                assert len({tuple(r.count(Selection(n, ())) for n in names) for r in readers}) == 1
+                for reader in readers:
+                    reader.close()
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+        tables.close()
+
+
+def _kill(db: ScratchDatabase, line: Line) -> None:
+    db.execute(f"kill {line.connection.thread_id()}")
+
+
+def test_a_lost_reader_never_goes_on_in_another_moment(my_db: ScratchDatabase) -> None:
+    my_db.execute("create table t (id int primary key)")
+    with _desk(my_db) as (tables, _), tables.snapshot([tables.name_of("t")], 1) as snapshot:
+        reader = snapshot.reader()
+        _kill(my_db, reader.line)
+        for _ in range(2):
+            with pytest.raises(Retry):
+                reader.count(Selection(tables.name_of("t"), ()))
+        reader.close()
+        with pytest.raises(Retry):
+            snapshot.reader()
+
+
+def test_a_lost_writer_never_goes_on_outside_its_batch(my_db: ScratchDatabase) -> None:
+    my_db.execute("create table t (id int primary key)")
+    with _desk(my_db) as (tables, writer):
+        name = tables.name_of("t")
+        columns = tables.shapes([name])[name].columns
+        with pytest.raises(Retry), writer.batch("b"):
+            _kill(my_db, writer.line)
+            for line in (b"1\n", b"2\n"):
+                with suppress(Retry):
+                    writer.load(name, columns, Form.LINES, [line])
+        assert my_db.execute("select count(*) from t")[0][0] == 0
+        assert _load(tables, writer, name, b"3\n", "c") == 1
+
+
+@pytest.mark.parametrize("exact", ["A", "a", "a "])
+def test_conditions_and_keys_mean_exactly_that_text(my_db: ScratchDatabase, exact: str) -> None:
+    my_db.execute("create table t (id int primary key, c varchar(9)) collate utf8mb4_unicode_ci",
+                  "insert into t values (1, 'A'), (2, 'a'), (3, 'a '), (4, 'á'), (5, null)")  # fmt: skip
+    tables = open_tables("mysql", my_db.args)
+    shape = tables.shapes([tables.name_of("t")])[tables.name_of("t")]
+    with tables.snapshot([shape.name], 1) as snapshot:
+        reader = snapshot.reader()
+        whole = Selection(shape.name, shape.columns, key=("c",))
+        assert reader.count(whole.having(Condition("c", "=", exact))) == 1
+        assert reader.count(replace(whole, keys=((exact,),))) == 1
+        assert reader.count(replace(whole, key=("id", "c"), keys=(("2", "a"), ("1", "a"), ("9", exact)))) == 1
+        reader.close()
+    tables.close()
 
 
 def test_a_table_without_snapshots_is_noted(my_db: ScratchDatabase) -> None:

@@ -87,11 +87,13 @@ def keys(columns: Sequence[ColumnShape], wanted: Iterable[Key]) -> str:
     names = _tuple([quote(c.name) for c in columns])
     listed = ", ".join(_tuple([literal(c, v) for c, v in zip(columns, key, strict=True)]) for key in wanted)
     found = f"{names} in ({listed})"
-    texts = [n for n, c in enumerate(columns) if c.type in _EXACT]
-    if not texts:
+    if not any(c.type in _EXACT for c in columns):
         return found
-    exact = _tuple([canonical(columns[n], quote(columns[n].name)) for n in texts])
-    values = ", ".join(sorted({_tuple([_bytes(key[n]) for n in texts]) for key in wanted}))
+    exact = _tuple([canonical(c, n) if c.type in _EXACT else n for c, n in ((c, quote(c.name)) for c in columns)])
+    values = ", ".join(
+        _tuple([_bytes(v) if c.type in _EXACT else literal(c, v) for c, v in zip(columns, key, strict=True)])
+        for key in wanted
+    )
     return f"{found} and {exact} in ({values})"
 
 

@@ -28,6 +28,10 @@ end
 $body$;
 comment on function plain.twice(integer) is 'two times';
 create function plain.atomic(x integer) returns integer language sql immutable begin atomic select x * plain.twice(x); end;
+set check_function_bodies = off;
+create function plain.calls_later(x integer) returns integer language sql as 'select plain.made_later(x)';
+create function plain.made_later(x integer) returns integer language sql as 'select x';
+create table plain.calls (x integer default plain.calls_later(1));
 create function plain.is_code(x plain.code) returns boolean language sql immutable as $$ select x is not null $$;
 create domain plain.checked as plain.code check (plain.is_code(value));
 
@@ -112,7 +116,7 @@ create table plain.by_expression_1 partition of plain.by_expression for values f
 -- heirs
 create table plain.animal (id integer primary key, name text default 'nobody', constraint named check (name <> ''));
 create table plain.pet (owner text not null, born date);
-create table plain.dog (breed text, constraint dogs check (breed <> 'cat')) inherits (plain.animal, plain.pet);
+create table plain.dog (breed text, constraint dogs check (breed <> 'cat'), constraint named check (name <> '')) inherits (plain.animal, plain.pet);
 alter table plain.dog alter column name set default 'rex', alter column born set not null;
 
 create unlogged table plain.passing (v integer, u integer not null);

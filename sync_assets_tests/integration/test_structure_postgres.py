@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 
 import pytest
 
+from sync_assets.databases.base import ConnectionArgs, open_tables
+from sync_assets.engine.tables.shape import TableName
+from sync_assets.engine.tables.writing import TableTarget, Wanted
 from sync_assets.testing.servers import Server
 from sync_assets_tests.integration.structures import Pair, empty_pair, load
 
@@ -58,3 +62,25 @@ def test_what_hangs_on_tables_is_declared_when_it_is_left_out(pair: Pair) -> Non
     pair.build([*made.before, *made.after])
     again = pair.design(pair.wanted())
     assert (again.before, again.after, again.drift) == ((), (), ())
+
+
+def test_the_target_of_tables_designs_and_builds_it(pair: Pair) -> None:
+    load(pair.server, pair.here, "chinook.sql.gz")
+    with ExitStack() as stack:
+        here, there = (stack.enter_context(closing(_opened(pair, name))) for name in (pair.here, pair.there))
+        names = [entry.name for entry in here.tables()]
+        shapes = here.shapes(names).values()
+        wanted = [Wanted(s, TableName("music", s.name.name), s.writable, s.key) for s in shapes]
+        made = there.design(wanted, here, "apply")
+        there.build([*made.before, *made.after])
+        again = there.design(wanted, here, "apply")
+    assert len(wanted) == 11
+    assert (again.before, again.after, again.drift) == ((), (), ())
+
+
+def _opened(pair: Pair, database: str) -> TableTarget:
+    server = pair.server
+    return open_tables("postgres", ConnectionArgs(
+        name=database, host=server.host, port=server.port, database=database, user=server.user,
+        open_password=lambda: server.password,
+    ))  # fmt: skip

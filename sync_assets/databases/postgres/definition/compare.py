@@ -225,14 +225,12 @@ def _settings(table: Table, there: Table, draft: Draft) -> None:
 
 
 def constraints(expected: Structure, actual: Structure, others: Collection[Name], draft: Draft) -> None:
-    """Keys in the order of tables (parents first), checks with children first, foreign keys last."""
-    depth = {name: at for at, name in enumerate(_in_order(expected))}
-    for constraint in sorted(expected.constraints.values(), key=lambda c: depth[c.table]):
-        if constraint.type in "pux":
-            _constraint(constraint, expected, actual, draft, draft.keys)
-    for constraint in sorted(expected.constraints.values(), key=lambda c: -depth[c.table]):
-        if constraint.type == "c":
-            _constraint(constraint, expected, actual, draft, draft.checks)
+    """Keys and checks in the order of tables (parents first), foreign keys last."""
+    order = {name: at for at, name in enumerate(_in_order(expected))}
+    phases = {"p": draft.keys, "u": draft.keys, "x": draft.keys, "c": draft.checks}
+    for constraint in sorted(expected.constraints.values(), key=lambda c: order[c.table]):
+        if constraint.type in phases:
+            _constraint(constraint, expected, actual, draft, phases[constraint.type])
     for constraint in expected.constraints.values():
         if constraint.type == "f" and constraint.to not in expected.tables and constraint.to not in others:
             words = f"foreign key {constraint.name} points to {constraint.to}, which the target does not have"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from sync_assets.databases.postgres.definition.catalogue import Ask, Row, literals
 from sync_assets.databases.postgres.definition.names import Name, Renaming, literal, quoted
@@ -140,6 +139,3 @@ def extensions(ask: Ask, oids: Sequence[int], names: Sequence[str] = ()) -> dict
 def comment(on: str, text: str) -> str:
     """COMMENT ON `on`; no text takes it away."""
     return f"comment on {on} is {literal(text) if text else 'null'}"
-
-
-__all__: list[Any] = ["bodies", "collations", "comment", "extension", "extensions", "functions", "types", "unlooked"]

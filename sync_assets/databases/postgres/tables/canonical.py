@@ -83,13 +83,34 @@ def _decimal(column: ColumnShape, place: str) -> str:
 
 def _float(column: ColumnShape, place: str) -> str:
     """The shortest digits by way of numeric, whose scientific form shows them all: a double has 17 at most."""
-    number = f"{place}::float8"
-    exact = f"to_char(abs({number})::text::numeric, '9.9999999999999999EEEE')"
-    digits = f"rtrim(replace(ltrim(split_part({exact}, 'e', 1)), '.', ''), '0')"
+    size = f"abs({place}::float8)"
+    text = f"to_char({size}::text::numeric, '{_DIGITS}')"
     return (
-        f"case when {number} = 0 then '0' when {number}::text in ('NaN', 'Infinity', '-Infinity') then {number}::text"
-        f" else case when {number} < 0 then '-' else '' end || {digits} || 'e'"
-        f" || (split_part({exact}, 'e', 2)::int + 1)::text end"
+        f"case when {place} = 0 then '0' when {place}::text in ('NaN', 'Infinity', '-Infinity') then {place}::text"
+        f" else case when {place} < 0 then '-' else '' end || case when {size} between 1e15 and 1e40"
+        f" then {_rounder(size)} else {_scientific(text)} end end"
+    )
+
+
+_DIGITS = "9.9999999999999999EEEE"
+
+
+def _scientific(text: str) -> str:
+    digits = f"rtrim(replace(ltrim(split_part({text}, 'e', 1)), '.', ''), '0')"
+    return f"{digits} || 'e' || (split_part({text}, 'e', 2)::int + 1)::text"
+
+
+def _rounder(size: str) -> str:
+    """PostgreSQL does not take the bounds of a double's interval for its own, others do: it writes 1e23 as
+    9.999999999999999e22. Such a bound has 17 digits or fewer only in this range: one digit less is tried."""
+    number = f"to_char({size}::text::numeric, '{_DIGITS}')"
+    count = f"length(rtrim(replace(ltrim(split_part({number}, 'e', 1)), '.', ''), '0'))"
+    return (
+        f"(select {_scientific('s')} from (select to_char(case when low::float8 = {size} then low"  # noqa: S608
+        f" when (low + step)::float8 = {size} then low + step else exact end, '{_DIGITS}') as s"
+        f" from (select exact, trunc(exact, places) as low, power(10::numeric, -places) as step"
+        f" from (select {size}::text::numeric as exact,"
+        f" {count} - 2 - split_part({number}, 'e', 2)::int as places) a) b) c)"
     )
 
 

@@ -40,6 +40,8 @@ class _Type:
 
     @property
     def meaning(self) -> ColumnType:
+        if self.name == "timetz":
+            return ColumnType.TIME
         element = 1 if self.element else 0
         return types.NativeType(0, self.name, self.kind, element, self.element, self.element_kind, []).type
 

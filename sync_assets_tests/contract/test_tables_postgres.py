@@ -311,6 +311,31 @@ def test_a_stopped_holder_does_not_hold_up_its_successor(pg_db: ScratchDatabase,
     assert pg_db.execute("select count(*) from t") == [(0,)]
 
 
+def test_the_batch_that_ended_a_run_takes_effect_once(pg_db: ScratchDatabase, tables: PostgresTables) -> None:
+    """Its answer may be lost like any other's, and the ledger has forgotten the epoch by then."""
+    pg_db.execute("create table t (id int)")
+    with writing(tables) as writer:
+        for turn in range(2):
+            with writer.batch("last", position="p", ends=True) as todo:
+                assert todo is (turn == 0)
+        twin = writer.twin(T)
+        assert writer.swap(twin, T, "swap") and writer.swap(twin, T, "swap")
+        assert tables.peek("s").epoch == 2
+        with pytest.raises(Stop, match="is gone"):
+            writer.swap(twin, T, "another")
+
+
+def test_a_lane_is_served_while_another_is_in_a_batch(pg_db: ScratchDatabase, tables: PostgresTables) -> None:
+    pg_db.execute("create table t (id int)")
+    columns = tables.shapes([T])[T].columns
+    with writing(tables) as one, closing(tables.writer()) as other, one.batch("b1"):
+        one.load(T, columns, Form.LINES, [b"1\n"])
+        assert other.serve("s", 1).token == 1
+        with other.batch("b2", position="p") as todo:
+            assert todo and other.load(T, columns, Form.LINES, [b"2\n"]) == 1
+    assert tables.peek("s").applied == {"b1", "b2"}
+
+
 # -- trouble
 
 

@@ -56,6 +56,9 @@ def take_over(session: Session, sync: str, token: int) -> Head:
     A holder that was stopped in mid-batch keeps its transaction open for as long as it likes; its connection is
     ended, since the lease is ours.
     """
+    known = session.ask(SQL["head"], (sync,))
+    if known and known[0][0] == token:
+        return _head(known[0])  # ours already: other connections of this run may be in a batch
     session.ask(SQL["appear"], (sync, token))
     try:
         return _taken(session, sync, token, "1s")
@@ -102,7 +105,7 @@ def batch(
 ) -> Iterator[bool]:
     """One transaction under the fence; see `engine.tables.writing.Writer.batch`."""
     try:
-        rows = session.together(SQL["begin"], (id, sync))
+        rows = session.together(SQL["begin"], (id, id, sync))
         if not rows or rows[0][0] > token:
             raise _fenced(session, sync)
         done = bool(rows[0][2])
@@ -119,7 +122,7 @@ def _commit(session: Session, sync: str, epoch: int, id: str, position: str | No
     parts, params = [SQL["record"]], [sync, epoch, id]
     if ends:
         parts.append(SQL["finish"])
-        params += [position, sync, sync]
+        params += [id, position, sync, sync]
     elif position is not None:
         parts.append(SQL["position"])
         params += [position, sync]

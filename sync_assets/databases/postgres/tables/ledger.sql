@@ -11,6 +11,7 @@ create table if not exists sync_assets.sync_assets_head (
   epoch bigint not null default 0,
   position text,
   plan text,
+  ended text,
   changed_at timestamptz not null default now()
 );
 create table if not exists sync_assets.sync_assets_ledger (
@@ -26,7 +27,7 @@ comment on table sync_assets.sync_assets_ledger is 'Batches of unfinished runs t
 -- begin: a batch: the fence, held until the commit, and whether the ledger has the batch. FOR KEY SHARE lets other
 -- batches of the sync go on and set the position, but holds up a successor, who takes FOR UPDATE
 begin isolation level read committed;
-select h.token, h.epoch, exists (
+select h.token, h.epoch, coalesce(h.ended = %s, false) or exists (
   select from sync_assets.sync_assets_ledger l where l.sync = h.sync and l.epoch = h.epoch and l.batch = %s)
 from sync_assets.sync_assets_head h where h.sync = %s for key share of h
 
@@ -36,9 +37,9 @@ insert into sync_assets.sync_assets_ledger (sync, epoch, batch) values (%s, %s, 
 -- position: of the sync, with a batch
 update sync_assets.sync_assets_head set position = %s, changed_at = now() where sync = %s
 
--- finish: the run: the next epoch begins without a plan, and the ledger forgets this one
+-- finish: the run: the next epoch begins without a plan, and the ledger forgets this one but for the batch that ended it
 update sync_assets.sync_assets_head
-set epoch = epoch + 1, plan = null, position = coalesce(%s, position), changed_at = now() where sync = %s;
+set epoch = epoch + 1, plan = null, ended = %s, position = coalesce(%s, position), changed_at = now() where sync = %s;
 delete from sync_assets.sync_assets_ledger where sync = %s
 
 -- plan: written down under the fence

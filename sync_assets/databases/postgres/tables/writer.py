@@ -34,14 +34,14 @@ class PostgresWriter:
     # -- for whom
 
     def serve(self, sync: str, token: int) -> Head:
-        self._sync, self._token = sync, token
-        self._session.ask("select set_config('application_name', %s, false)", (ledger.mark(sync),))
+        self.assigned(sync, token)
         return ledger.take_over(self._session, sync, token)
 
     def assigned(self, sync: str, token: int) -> PostgresWriter:
         """For a sync whose head row was taken over already."""
+        if (sync, token) != (self._sync, self._token):
+            self._session.ask("select set_config('application_name', %s, false)", (ledger.mark(sync),))
         self._sync, self._token = sync, token
-        self._session.ask("select set_config('application_name', %s, false)", (ledger.mark(sync),))
         return self
 
     @contextmanager
@@ -107,7 +107,7 @@ class PostgresWriter:
 
     def swap(self, twin: TableName, table: TableName, id: str, *, position: str | None = None) -> bool:
         if not self._is_there(twin):
-            return self._was_swapped(id, position)
+            return self._was_swapped(id, table)
         if swapping.obstacle(self._session, table):
             return False
         swapping.prepare(self._session, twin, table)
@@ -121,8 +121,11 @@ class PostgresWriter:
             raise
         return True
 
-    def _was_swapped(self, id: str, position: str | None) -> bool:
-        """The answer to the first attempt was lost: the twin is the table now."""
+    def _was_swapped(self, id: str, table: TableName) -> bool:
+        """The answer to the first attempt was lost, and the twin is the table now: the ledger tells."""
+        with self.batch(id, ends=True) as todo:
+            if todo:
+                raise Stop(f"{self._session.place}: what was to replace {table} is gone", hint="run the sync again")
         return True
 
     def drop(self, table: TableName) -> None:

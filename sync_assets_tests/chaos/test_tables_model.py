@@ -10,7 +10,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -153,7 +153,6 @@ def machine(here: TableLab, there: TableLab) -> type[RuleBasedStateMachine]:
             self.columns = ["t", "n"]
             self.model: dict[int, dict[str, Any]] = {}
             self.store = MemoryStore()
-            self.source, self.target = here.open(), there.open()
             self.quiet = False
 
         @rule(
@@ -229,11 +228,9 @@ def machine(here: TableLab, there: TableLab) -> type[RuleBasedStateMachine]:
                 assert self._held(there) == self._wanted()
 
         def teardown(self) -> None:
-            if hasattr(self, "source"):
+            if hasattr(self, "store"):
                 self._run(Changes.AUTO, 10**7)
                 assert self._held(there) == self._wanted()
-                self.source.close()
-                self.target.close()
 
         def _put(self, id: int, values: dict[str, Any]) -> None:
             row = {c: values.get(c) for c in self.columns}
@@ -250,8 +247,9 @@ def machine(here: TableLab, there: TableLab) -> type[RuleBasedStateMachine]:
                 delete_limit=DeleteLimit(1.0, 10**9), allow_empty_source=True,
             )  # fmt: skip
             pace = Pace(streams=2, slice_bytes=slice_bytes)
-            run = TablesRun([job], self.source, self.target, self.store, owner="model", pace=pace)
-            outcome = run.execute()[self.table]
+            with closing(here.open()) as source, closing(there.open()) as target:
+                run = TablesRun([job], source, target, self.store, owner="model", pace=pace)
+                outcome = run.execute()[self.table]
             if outcome.error is not None:
                 raise outcome.error
             assert outcome.report is not None

@@ -65,8 +65,8 @@ def main() -> None:
     results: list[Result] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="copy-", dir=asked.folder)))
-        servers = _servers(stack, small=asked.quick or asked.small_buffers)
-        _prepare_ours(servers, folder)
+        servers = servers_of(stack, small=asked.quick or asked.small_buffers)
+        prepare_ours(servers, folder)
         for case in _cases(asked, servers, folder):
             case.fill_source()
             print(f"\n{case.pair}, {case.shape}: {case.rows:,} {'tables' if case.shape == 'small' else 'rows'}\n{HEAD}")
@@ -99,7 +99,7 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(w.strip() for w in text.split(",") if w.strip())
 
 
-def _servers(stack: ExitStack, *, small: bool) -> dict[str, Server]:
+def servers_of(stack: ExitStack, *, small: bool) -> dict[str, Server]:
     postgres = [o.format(buffers="256MB" if small else "2GB") for o in POSTGRES]
     mariadb = [o.format(pool="512M" if small else "3G", log="128M" if small else "2G") for o in MARIADB]
     return {
@@ -109,7 +109,7 @@ def _servers(stack: ExitStack, *, small: bool) -> dict[str, Server]:
     }
 
 
-def _prepare_ours(servers: dict[str, Server], folder: Path) -> None:
+def prepare_ours(servers: dict[str, Server], folder: Path) -> None:
     """The control database of ours, with its tables: it is there long before anything is copied."""
     for name in ("pg", "pg2"):
         servers[name].create_database("sync_assets")

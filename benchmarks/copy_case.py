@@ -51,6 +51,10 @@ class Case:
                 copy_data.make_small(self.source, self.database, self.rows)
             else:
                 copy_data.make(self.source, self.database, self.shape, self.rows)
+        self.take_sums()
+
+    def take_sums(self) -> None:
+        """What the copy will be held to."""
         self.sums = self._sums(self.source)
 
     def clear_target(self, *, tables: bool) -> None:

@@ -64,18 +64,18 @@ def shell(text: str) -> Command:
 # -- ours
 
 
-def ours(streams: int, *, proof: bool, rows_only: bool) -> Command:
+def ours(streams: int, *, proof: bool, rows_only: bool, changes: str = "auto") -> Command:
     """`sync-assets run` of a replica in a file of its own. `rows_only`: into tables that are there, as the pipes do."""
 
     def command(case: Case) -> Sequence[str]:
         path = case.folder / "ours.yaml"
-        path.write_text("\n---\n".join(map(json.dumps, _yaml(case, streams, proof, rows_only))))
+        path.write_text("\n---\n".join(map(json.dumps, _yaml(case, streams, proof, rows_only, changes))))
         return [sys.executable, "-m", "sync_assets.cli", "run", str(path)]
 
     return command
 
 
-def _yaml(case: Case, streams: int, proof: bool, rows_only: bool) -> list[dict[str, object]]:
+def _yaml(case: Case, streams: int, proof: bool, rows_only: bool, changes: str) -> list[dict[str, object]]:
     """Two documents; JSON is YAML as well."""
     connections = [
         {"type": s.kind, "name": f"bench_{side}", "host": s.host, "port": s.port, "database": case.database,
@@ -84,7 +84,7 @@ def _yaml(case: Case, streams: int, proof: bool, rows_only: bool) -> list[dict[s
     ]  # fmt: skip
     replica: dict[str, object] = {
         "name": "bench", "source": "bench_source", "target": "bench_target", "tables": ["*"], "mode": "clone",
-        "streams": streams, "proof": "checksum" if proof else "none",
+        "streams": streams, "proof": "checksum" if proof else "none", "changes": changes,
     }  # fmt: skip
     if rows_only:
         replica |= {"schema_changes": "ignore", "create": False}

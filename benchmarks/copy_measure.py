@@ -53,7 +53,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str], limit: float
         seconds, after = time.perf_counter() - started, os.times()
         watch.stop()
         output.seek(0)
-        said = output.read()[-4000:].decode(errors="replace")
+        said = output.read()[-1_000_000:].decode(errors="replace")
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
     return Measured(seconds, cpu, watch.peak / 1e6, code, said)
 

@@ -33,6 +33,12 @@ def point(name: str) -> None:
         _act(name)
 
 
+def arm(fault: str) -> None:
+    """As the environment variable, for a process that is told later than at its start (`sync_assets.testing`)."""
+    global _armed
+    _armed = fault
+
+
 def passed() -> dict[str, int]:
     """How often each point was passed, while any was armed."""
     return dict(_passed)

@@ -16,6 +16,7 @@ from psycopg.errors import error_from_result
 
 BLOCK = 128 * 1024
 _REST = 8  # blocks of an unwanted rest that are read rather than the connection given up
+_LOOKS = 3
 # poll needs no descriptor of its own; Windows has none
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 _READ, _BOTH = selectors.EVENT_READ, selectors.EVENT_READ | selectors.EVENT_WRITE
@@ -82,7 +83,7 @@ def _begin(wire: Any, sql: str, seconds: float, wanted: pq.ExecStatus) -> None:
 def _gathered(wire: Any, seconds: float) -> tuple[bytes, bool]:
     """Rows up to a block's size, and whether there may be more."""
     parts: list[memoryview] = []
-    size = 0
+    size = tries = 0
     read = wire.get_copy_data
     while size < BLOCK:
         count, data = read(1)
@@ -90,8 +91,7 @@ def _gathered(wire: Any, seconds: float) -> tuple[bytes, bool]:
             parts.append(data)
             size += count
         elif count == 0:
-            _wait(wire, _READ, seconds)
-            wire.consume_input()
+            tries = _take_in(wire, seconds, tries)
         else:
             return b"".join(parts), False
     return b"".join(parts), True
@@ -151,10 +151,21 @@ def _finished(wire: Any, seconds: float) -> int:
 
 
 def _result(wire: Any, seconds: float) -> Any:
+    tries = 0
     while wire.is_busy():
-        _wait(wire, _READ, seconds)
-        wire.consume_input()
+        tries = _take_in(wire, seconds, tries)
     return wire.get_result()
+
+
+def _take_in(wire: Any, seconds: float, tries: int) -> int:
+    """Let libpq read. Under TLS bytes may wait inside the library, where poll does not see them (a record has 16 KB,
+    libpq reads 8 at least): look there first. Returns the count of looks since something came over the socket."""
+    if wire.ssl_in_use and tries < _LOOKS:
+        wire.consume_input()
+        return tries + 1
+    _wait(wire, _READ, seconds)
+    wire.consume_input()
+    return 0
 
 
 def _flush(wire: Any, seconds: float) -> None:

@@ -107,7 +107,7 @@ def _missing(sync: PlacedSync, schema: Schema) -> list[str]:
 def _feishu(project: Project, name: str) -> Iterator[Finding]:
     from sync_assets.feishu.check import check_app, check_board
     from sync_assets.feishu.link import parse_link
-    from sync_assets.project.connect import open_feishu
+    from sync_assets.project.boards import open_feishu
     from sync_assets.store.secrets import expand
 
     client = open_feishu(project, name)

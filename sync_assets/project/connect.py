@@ -1,4 +1,4 @@
-"""From a named connection to something that can be talked to. Secrets are opened here, as late as possible."""
+"""From a named connection to a database that can be talked to. Secrets are opened here, as late as possible."""
 
 from __future__ import annotations
 
@@ -10,19 +10,14 @@ from sync_assets.databases.base import Database as DatabaseProtocol
 from sync_assets.databases.base import open_database as open_named
 from sync_assets.databases.base import open_tables as open_named_tables
 from sync_assets.engine.errors import Stop
-from sync_assets.engine.model import Delivery
 from sync_assets.engine.tables.writing import TableTarget
-from sync_assets.feishu.client import FeishuClient
-from sync_assets.feishu.shared import shared_client
 from sync_assets.project.dsn import Dsn
 from sync_assets.project.dsn import parse as parse_dsn
 from sync_assets.project.load import PlacedSync, Project
-from sync_assets.project.spec import ColumnSpec, Feishu, KeyRanges, MySQL, Partitions, Postgres, SQLite, is_app_id
+from sync_assets.project.spec import KeyRanges, MySQL, Partitions, Postgres, SQLite
 from sync_assets.sources.sql import SqlSource
 from sync_assets.store.address import is_host
 from sync_assets.store.secrets import expand, opener, resolve
-from sync_assets.targets.bitable.strategy import FieldWords
-from sync_assets.targets.bitable.target import BitableTarget, BoardSpec
 
 
 def open_database(project: Project, name: str) -> DatabaseProtocol:
@@ -48,8 +43,8 @@ def _by_parts(spec: MySQL | Postgres) -> ConnectionArgs:
     of = f"of connection {spec.name}"
     args = ConnectionArgs(
         spec.name,
-        host=_checked(expand(spec.host), is_host, f"the host {of}", "the name or IP address alone"),
-        port=int(_checked(expand(str(spec.port)), str.isdecimal, f"the port {of}", "a number")),
+        host=checked(expand(spec.host), is_host, f"the host {of}", "the name or IP address alone"),
+        port=int(checked(expand(str(spec.port)), str.isdecimal, f"the port {of}", "a number")),
         database=expand(spec.database or ""),
         user=expand(spec.user or ""),
         open_password=opener(spec.password) if spec.password else None,
@@ -86,7 +81,7 @@ def _password(dsn: Dsn) -> str:
     return dsn.password.reveal() if dsn.password else ""
 
 
-def _checked(text: str, right: Callable[[str], bool], what: str, form: str) -> str:
+def checked(text: str, right: Callable[[str], bool], what: str, form: str) -> str:
     """What a variable holds is named in messages later on, so that it must not be a secret in the wrong place."""
     if not right(text):
         raise Stop(f"{what} has a wrong form", hint=f"write {form}")
@@ -110,42 +105,3 @@ def open_source(project: Project, placed: PlacedSync) -> SqlSource:
 def _column(parts: Partitions | None) -> str | None:
     """The column that a source cuts by; ranges of a key are looked at as a whole."""
     return None if parts is None or isinstance(parts, KeyRanges) else parts.column
-
-
-def open_feishu(project: Project, name: str) -> FeishuClient:
-    """A client of a Feishu app; no token is fetched yet."""
-    spec = project.connection(name)
-    if not isinstance(spec, Feishu):
-        raise Stop(f"connection {name} is no Feishu app", hint="choose one of type feishu")
-    app_id = _checked(expand(spec.app_id), is_app_id, f"the app_id of connection {name}", "cli_...; is it the secret?")
-    return shared_client(app_id, opener(spec.app_secret), expand(spec.host))
-
-
-def open_board(project: Project, placed: PlacedSync, delivery: Delivery) -> BitableTarget:
-    """The target of a sync."""
-    spec = placed.spec
-    board = BoardSpec(
-        sync=spec.name,
-        link=expand(spec.link),
-        table_name=spec.table_name,
-        key=tuple(spec.key),
-        strategy=spec.field_types,
-        words={name: _words(said) for name, said in spec.columns.items()},
-        zone=placed.time_zone,
-        create_fields=spec.create_fields,
-    )
-    target = BitableTarget(board, open_feishu(project, placed.target), delivery)
-    target.limits = replace(target.limits, create_rows=spec.batch_rows, update_rows=spec.batch_rows)
-    return target
-
-
-def _words(said: ColumnSpec) -> FieldWords:
-    return FieldWords(
-        field=said.field,
-        type=said.type,
-        format=said.format,
-        currency=said.currency,
-        options=tuple(said.options or ()),
-        skip=said.skip,
-        person_id=said.person_id,
-    )

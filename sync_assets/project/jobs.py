@@ -80,7 +80,14 @@ def _job(
         reject_limit=spec.reject_limit if placed.replica or "reject_limit" in spec.model_fields_set else 0,
         append_column=spec.append_column,
         spec_digest=digest_of(spec),
+        lease=_lease(placed, target),
     )
+
+
+def _lease(placed: PlacedSync, target: TableSource) -> str:
+    """The tables of a replica are written under one lease; those with partitions, which run by themselves, not."""
+    whole = placed.replica and placed.spec.partitions is None
+    return f"{target.address}/{placed.replica}" if whole else ""
 
 
 def _last_part(table: str) -> str:

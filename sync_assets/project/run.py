@@ -26,7 +26,8 @@ from sync_assets.engine.model import (
 )
 from sync_assets.engine.run import Run
 from sync_assets.engine.target import Target
-from sync_assets.project.connect import open_board, open_source
+from sync_assets.project.boards import open_board
+from sync_assets.project.connect import open_source
 from sync_assets.project.history import recorded
 from sync_assets.project.load import PlacedSync, Project
 from sync_assets.project.spec import KeyRanges, SyncSpec

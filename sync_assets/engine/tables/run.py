@@ -128,7 +128,7 @@ class TablesRun:
     def _lease(self, structure: Structure, stack: ExitStack) -> None:
         taken: dict[str, HeldLease] = {}
         for job in self.jobs:
-            name = job.lease or f"{self.target.address}/{job.target}"
+            name = self._lease_name(job)
             try:
                 if name not in taken:
                     held = holding(self.store, name, self.owner, seconds=self.lease_seconds, clock=self.clock)
@@ -139,6 +139,9 @@ class TablesRun:
             self.tokens[job.sync] = taken[name].lease.token
         self._held = list(taken.values())
         faults.point("after_lease")
+
+    def _lease_name(self, job: TableJob) -> str:
+        return job.lease or f"{self.target.address}/{job.target}"
 
     def ensure(self) -> None:
         """Renew the leases if they grow old. Raises `Fenced`. From any thread."""
@@ -155,9 +158,11 @@ class TablesRun:
         chooser = Chooser(self.source, self.target, structure.existing, structure.fresh, oldest)
         standing = sorted({w.table for w in self.works if w.table not in structure.fresh})
 
+        for work in self.works:
+            work.head = self.target.peek(work.ledger)
+
         def choose(work: Work, there: Readers) -> None:
             with lanes.one() as lane, there.one() as reader:
-                work.head = lane.writer.serve(work.ledger, work.token)
                 chooser.choose(work, lane.reader, reader)
             self._tell("compare", len(self.works))
 
@@ -277,15 +282,20 @@ class TablesRun:
             works = [w for w in self.works if w.job is job and w.error is None]
             if not works:
                 continue
-            parts = {w.part for w in works}
-            known = {r.key for r in self.store.rejects(job.sync) if r.partition in parts}
-            rejected = [r for w in works for r in w.rejected]
-            if known or rejected:
-                self.store.save_rejects(job.sync, rejected, known - {r.key for r in rejected})
-            lease = leases[job.lease or f"{self.target.address}/{job.target}"]
+            if job.reject_limit:
+                self._keep_rejects(job, works)
+            lease = leases[self._lease_name(job)]
             for work in works:
-                state = SyncState(work.position, None, job.spec_digest, datetime.now(UTC))
-                self.store.save_state(lease, job.sync, work.part, state)
+                if work.position is not None:
+                    state = SyncState(work.position, None, job.spec_digest, datetime.now(UTC))
+                    self.store.save_state(lease, job.sync, work.part, state)
+
+    def _keep_rejects(self, job: TableJob, works: Sequence[Work]) -> None:
+        parts = {w.part for w in works}
+        known = {r.key for r in self.store.rejects(job.sync) if r.partition in parts}
+        rejected = [r for w in works for r in w.rejected]
+        if known or rejected:
+            self.store.save_rejects(job.sync, rejected, known - {r.key for r in rejected})
 
 
 def _nothing() -> None:

@@ -56,7 +56,8 @@ def _truth(column: ColumnShape, sql: str) -> str:
 
 
 def _whole(column: ColumnShape, sql: str) -> str:
-    return f"({sql} + 0)" if "zerofill" in column.native else sql
+    """Without leading zeros: those of zerofill, and the year 0000."""
+    return f"({sql} + 0)" if "zerofill" in column.native or base(column) == "year" else sql
 
 
 def _decimal(column: ColumnShape, sql: str) -> str:
@@ -172,6 +173,8 @@ def field(column: ColumnShape, into: ColumnShape, dialect: str) -> str:
         return _number(column, name)
     if dialect == "postgres" and column.type in _POSTGRES:
         return _POSTGRES[column.type](column, name)
+    if dialect == "mysql" and base(column) == "year":
+        return name  # LOAD DATA takes 0 for the year 2000
     value = f"hex({name})" if column.type is ColumnType.BLOB else canonical(column, name)
     return replaced(value, _ESCAPES) if column.type in _FREE and not hexed(column) else value
 

@@ -132,6 +132,8 @@ def judge_hashes(trial: Trial, carried: Carried) -> None:
     column = carried.mine[1]
     if carried.kind != "portable" or column.type in (ColumnType.OTHER, ColumnType.INTERVAL):
         return
+    if carried.loss(trial.column):  # compared as the target spells it
+        return
     for id, value in raw(trial.here, trial.table, trial.column).items():
         if id in trial.odd:
             continue

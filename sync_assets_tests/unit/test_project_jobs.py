@@ -33,6 +33,7 @@ class Catalogue:
     """As much of a database as jobs are made from."""
 
     dialect: str = "mysql"
+    address = "postgres://nowhere:1/x"
     home: str = "shop"
     columns: tuple[ColumnShape, ...] = (ColumnShape("id", T.BIGINT, "bigint"),)
 

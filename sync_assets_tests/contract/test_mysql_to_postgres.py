@@ -19,11 +19,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.types.string import TextLoader
 
+from sync_assets.databases.base import open_tables
 from sync_assets.databases.mysql import to_postgres
 from sync_assets.databases.mysql.to_postgres.packets import BLOCK, Frames
 from sync_assets.engine.errors import BadBatch
 from sync_assets.engine.model import ColumnType as T
-from sync_assets.engine.tables.reading import Moved
+from sync_assets.engine.tables.reading import Form, Moved, Selection
 from sync_assets.engine.tables.shape import ColumnShape
 from sync_assets.testing.servers import Server
 from sync_assets_tests.fix_servers import ScratchDatabase
@@ -291,6 +292,30 @@ def test_a_server_that_is_gone_is_an_error(pair: Pair, my_db: ScratchDatabase) -
     with pytest.raises((pymysql.Error, OSError)):
         list(blocks)
     assert not pair.mine.open
+
+
+@pytest.mark.parametrize("first", [Form.PG_BINARY, Form.LINES])
+def test_a_reader_is_asked_again_before_it_has_told_all(
+    my_db: ScratchDatabase, pg_db: ScratchDatabase, first: Form
+) -> None:
+    """As when the target refuses a row: the slice is then read once more, as it was, by the same reader."""
+    my_db.execute("create table t (id int primary key, v varchar(100))",
+                  "insert into t select seq, repeat('v', 90) from seq_1_to_300000")  # fmt: skip
+    pg_db.execute("create table t (id int, v varchar(100))")
+    source, target = open_tables("mysql", my_db.args), open_tables("postgres", pg_db.args)
+    name, there = source.name_of("t"), target.name_of("t")
+    into = target.shapes([there])[there].columns
+    selection = Selection(name, source.shapes([name])[name].columns)
+    with source.snapshot([name], 1) as snapshot:
+        reader = snapshot.reader()
+        blocks = reader.rows(selection, first, into, "postgres")
+        assert next(blocks) and next(blocks)
+        my_db.execute("delete from t where id > 200000")
+        assert b"".join(reader.rows(selection, Form.LINES, into, "postgres")).count(b"\n") == 300_000
+        assert reader.count(selection) == 300_000
+        reader.close()
+    source.close()
+    target.close()
 
 
 @given(st.lists(st.integers(1, 90), max_size=400), st.randoms(use_true_random=False))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import inspect
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 from sync_assets.databases.mysql import to_postgres, wire
@@ -23,10 +24,30 @@ class TableReader:
         self.line = line
         self.moved = Moved()
         self._give_back: Callable[[Line], None] | None = give_back
+        self._open: tuple[Form, Generator[bytes, None, None]] | None = None
 
     # -- rows
 
     def rows(self, selection: Selection, form: Form, into: Sequence[ColumnShape], dialect: str) -> Iterator[bytes]:
+        self._finish()
+        self._open = form, self._rows(selection, form, into, dialect)
+        return self._open[1]
+
+    def _finish(self) -> None:
+        """Read the answer that somebody stopped taking to its end: another statement could not be asked before that,
+        and the snapshot would be lost with the connection. The binary way does so when it is closed."""
+        opened, self._open = self._open, None
+        if opened is None:
+            return
+        form, rows = opened
+        if form is Form.LINES and inspect.getgeneratorstate(rows) == inspect.GEN_SUSPENDED:
+            for _ in rows:
+                pass
+        rows.close()
+
+    def _rows(
+        self, selection: Selection, form: Form, into: Sequence[ColumnShape], dialect: str
+    ) -> Generator[bytes, None, None]:
         if form is Form.PG_BINARY and dialect == "postgres":
             yield from self._pg_binary(selection, into)
             return
@@ -152,6 +173,7 @@ class TableReader:
     def close(self) -> None:
         give_back, self._give_back = self._give_back, None
         if give_back is not None:
+            self._finish()
             give_back(self.line)
 
 

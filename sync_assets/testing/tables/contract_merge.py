@@ -103,12 +103,16 @@ def test_merge_of_nothing_with_deletion_empties_the_scope(at: Desk) -> None:
     assert len(found(at)) == 3
 
 
-def test_a_key_that_is_not_unique_stops(at: Desk) -> None:
-    stage = at.staged("t", [("1", "SECRET", "1"), ("1", "b", "2"), ("2", "c", "3")])
-    with pytest.raises(Stop) as caught, at.writer.batch("merge"):
-        at.writer.merge(stage, at.lab.name("t"), Merge(("id",), at.columns("t")))
-    assert "SECRET" not in str(caught.value)
-    assert found(at) == []
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_key_that_is_not_unique_stops(lab: TableLab, keyed: bool) -> None:
+    """Also where no index of the table would notice."""
+    lab.make("t", {"id": "big not null", "t": "text", "n": "int"}, key=["id"] if keyed else [])
+    with desk(lab) as at:
+        stage = at.staged("t", [("1", "SECRET", "1"), ("1", "b", "2"), ("2", "c", "3")])
+        with pytest.raises(Stop) as caught, at.writer.batch("merge"):
+            at.writer.merge(stage, lab.name("t"), Merge(("id",), at.columns("t")))
+        assert "SECRET" not in str(caught.value)
+        assert found(at) == []
 
 
 def test_merge_by_a_key_without_an_index(lab: TableLab) -> None:

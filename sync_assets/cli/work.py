@@ -127,13 +127,7 @@ def rejects(name: str, keys: Sequence[str], resend: bool) -> int:
     from sync_assets.store.control import open_store
 
     found = project()
-    if _is_replica(found, name):
-        from sync_assets.project.tables import tables_of
-
-        replica, _, table = name.partition(":")
-        (sync,) = tables_of(found, replica, [table]).values()
-    else:
-        sync = found.sync(name)
+    sync = _sync_or_table(found, name)
     with open_store() as store:
         kept = [r for r in store.rejects(sync.name) if not keys or r.key in keys]
         unknown = sorted(set(keys) - {r.key for r in kept})
@@ -150,7 +144,24 @@ def rejects(name: str, keys: Sequence[str], resend: bool) -> int:
             return exits.OK
         store.forget_rejects(sync.name, [r.key for r in kept])
     parts = sorted({r.partition for r in kept if r.partition})
+    if sync.replica:
+        from sync_assets.cli import tables as over
+
+        return over.run(found, name, (), parts, None, False, False)
     return _run_one(found, name, parts, None, accept_empty=False, as_json=False)
+
+
+def _sync_or_table(found: Project, name: str) -> PlacedSync:
+    """A sync, or as ``replica:schema.table`` one table of a replica."""
+    if not _is_replica(found, name):
+        return found.sync(name)
+    from sync_assets.project.tables import tables_of
+
+    replica, _, table = name.partition(":")
+    tables = tables_of(found, replica, [table] if table else [])
+    if len(tables) != 1:
+        raise Stop(f"{replica} has many tables", hint=f"name one: {replica}:schema.table", code="tables")
+    return next(iter(tables.values()))
 
 
 def chosen(sync: PlacedSync, texts: Sequence[str], now: datetime) -> list[str] | None:

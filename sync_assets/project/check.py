@@ -99,7 +99,8 @@ def _missing(sync: PlacedSync, schema: Schema) -> list[str]:
     spec, names = sync.spec, {column.name for column in schema}
     wanted = [c.strip() for c in spec.key] + [c.strip() for c in spec.columns]
     wanted += [spec.watermark] if spec.watermark else []
-    if spec.partitions is not None and spec.partitions.column and (spec.table or spec.mode is Mode.CLONE):
+    cut = spec.table or spec.mode is Mode.CLONE or sync.into_table
+    if spec.partitions is not None and spec.partitions.column and cut:
         wanted.append(spec.partitions.column)
     return [name for name in dict.fromkeys(wanted) if name not in names]
 

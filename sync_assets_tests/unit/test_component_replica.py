@@ -309,6 +309,10 @@ def test_many_failed_tables_are_one_trouble(
     assert bot == "ops"
     assert notice.title == "商店: sync failed"
     assert "tables without their data: shop.customers, shop.orders" in notice.lines
+    script.errors = {"shop.products": [Stop("no")]}
+    another = run(defs, instance, key("copy", "products"))
+    settle(project, watched, script.execution, instance, another.run_id)
+    assert len(script.notices) == 1, "another table of the same replica is the same trouble"
     good = run(defs, instance, *keys)
     settle(project, watched, script.execution, instance, good.run_id)
     assert script.notices[-1][1].title == "商店: works again"

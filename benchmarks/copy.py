@@ -17,9 +17,9 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks import copy_contenders as contenders
@@ -31,6 +31,7 @@ from sync_assets.testing.servers import Server, mariadb_server, postgres_server
 ROWS = {"wide": 2_000_000, "w13": 500_000, "narrow": 5_000_000, "small": 200}
 QUICK = {"wide": 50_000, "w13": 50_000, "narrow": 200_000, "small": 25}
 SHAPES = {"pg-pg": ("wide", "w13", "narrow", "small"), "my-pg": ("wide", "w13", "small"), "pg-my": ("w13",)}
+QUICK_SHAPES = {"pg-pg": ("wide", "w13", "small"), "my-pg": ("w13", "small"), "pg-my": ("w13",)}
 POSTGRES = (
     "fsync=on", "full_page_writes=on", "synchronous_commit=on", "shared_buffers={buffers}", "max_wal_size=8GB",
     "wal_level=replica", "autovacuum=off", "checkpoint_timeout=30min", "max_connections=100",
@@ -123,7 +124,7 @@ def prepare_ours(servers: dict[str, Server], folder: Path) -> None:
 def _cases(asked: argparse.Namespace, servers: dict[str, Server], folder: Path) -> Iterator[Case]:
     for pair in (p for p in PAIRS if p in asked.pairs):
         source, target = pair.split("-")
-        for shape in (s for s in SHAPES[pair] if s in asked.shapes):
+        for shape in (s for s in (QUICK_SHAPES if asked.quick else SHAPES)[pair] if s in asked.shapes):
             rows = (QUICK if asked.quick else ROWS)[shape]
             if asked.rows and shape != "small":
                 rows = asked.rows
@@ -134,48 +135,59 @@ def _cases(asked: argparse.Namespace, servers: dict[str, Server], folder: Path) 
             )
 
 
+@dataclass
+class Floor:
+    """The floor of a case, run again and again; none where the shape has none."""
+
+    case: Case
+    contender: Contender | None
+    runs: list[Measured] = field(default_factory=list)
+    check: str = ""
+
+    def run(self) -> None:
+        if self.contender is not None:
+            measured, wrong = _run(self.case, self.contender)
+            self.runs.append(measured)
+            self.check = self.check or wrong
+
+    def ratio(self, seconds: float) -> list[float]:
+        """To the mean of the run before and the one after; nothing without a floor."""
+        return [seconds / statistics.mean(r.seconds for r in self.runs[-2:])] if self.runs else []
+
+
 def compare(case: Case, only: Sequence[str], repeat: int) -> Iterator[Result]:
     """Every contender of the case, each run between two runs of the floor."""
     usual = contenders.FLOORS[case.pair]
-    floor = usual if case.shape in usual.shapes else None
+    floor = Floor(case, usual if case.shape in usual.shapes else None)
     if case.shape != "small":
         _prepare_file(case)
-    taking_part = [c for c in contenders.ALL if case.pair in c.pairs and case.shape in c.shapes and c is not floor]
-    floors: list[Measured] = []
-    if floor is not None:
-        floors.append(_run(case, floor)[0])
-    for contender in taking_part:
-        if only and not contender.name.startswith(tuple(only)):
+    floor.run()
+    for contender in contenders.ALL:
+        if case.pair not in contender.pairs or case.shape not in contender.shapes or contender is floor.contender:
             continue
-        yield _compete(case, contender, lambda: floors, lambda: floors.append(_run(case, floor)[0]) if floor else None,
-                       repeat)  # fmt: skip
-    if floor is not None:
-        yield _result(case, floor, floors, [1.0], case.wrong())
+        if not only or contender.name.startswith(tuple(only)):
+            yield _compete(case, contender, floor, repeat)
+    if floor.contender is not None:
+        yield _result(case, floor.contender, floor.runs, [1.0], floor.check)
 
 
-def _compete(
-    case: Case,
-    contender: Contender,
-    floors: Callable[[], Sequence[Measured]],
-    run_floor: Callable[[], None],
-    repeat: int,
-) -> Result:
+def _compete(case: Case, contender: Contender, floor: Floor, repeat: int) -> Result:
     if missing := contender.needs(case):
         return Result(case.pair, case.shape, case.rows, contender.name, 0, check=f"not installed: {missing}")
-    runs: list[Measured] = []
-    ratios: list[float] = []
-    wrong = ""
     if contender.warm_up and contender.name not in _warm:
         _run(case, contender)
         _warm.add(contender.name)
+    runs: list[Measured] = []
+    ratios: list[float] = []
+    wrong = ""
     for _ in range(repeat):
-        measured, wrong = _run(case, contender)
+        measured, this = _run(case, contender)
+        wrong = wrong or this
         runs.append(measured)
         if measured.failed:
             break
-        run_floor()
-        if floors():
-            ratios.append(measured.seconds / statistics.mean(f.seconds for f in floors()[-2:]))
+        floor.run()
+        ratios += floor.ratio(measured.seconds)
     return _result(case, contender, runs, ratios, wrong)
 
 

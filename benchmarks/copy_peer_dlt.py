@@ -11,10 +11,10 @@ def main(asked: dict[str, Any]) -> None:
     import dlt  # type: ignore[import-not-found]
     from dlt.sources.sql_database import sql_database  # type: ignore[import-not-found]
 
+    address = asked["source"].replace("mysql:", "mysql+pymysql:").replace("postgresql:", "postgresql+psycopg2:")
     source = sql_database(
-        asked["source"].replace("mysql://", "mysql+pymysql://"), schema=asked["source_schema"],
-        table_names=asked["tables"], backend="connectorx", backend_kwargs={"conn": asked["source"]},
-        reflection_level="full_with_precision",
+        address, schema=asked["source_schema"], table_names=asked["tables"], backend="connectorx",
+        backend_kwargs={"conn": asked["source"]}, reflection_level="full_with_precision",
     )  # fmt: skip
     target = dlt.destinations.postgres(asked["target"])
     pipeline = dlt.pipeline("bench", destination=target, dataset_name="public", pipelines_dir=asked["folder"] + "/dlt")

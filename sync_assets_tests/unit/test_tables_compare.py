@@ -2,50 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_assets.engine.model import ColumnType
 from sync_assets.engine.tables import compare as comparing
-from sync_assets.engine.tables.compare import Side, compare, ranges
-from sync_assets.engine.tables.reading import Bucket, BucketRule, Hashing, Key, Moved, Selection
-from sync_assets.engine.tables.shape import ColumnShape, TableName
+from sync_assets.engine.tables.compare import Totals, compare, ranges
+from sync_assets.engine.tables.reading import BucketRule, Key
+from sync_assets.engine.tables.sides import fitted
 
-ID = ColumnShape("id", ColumnType.BIGINT, "bigint")
 RULE = BucketRule(("id",), width=10)
-HASHING = Hashing("portable", (ID,), (ID,), RULE)
-TABLE = Selection(TableName("s", "t"), (ID,), key=("id",))
 
 
 @dataclass
-class Held:
-    """A reader whose table is a dictionary from id to hash."""
+class Two:
+    """`compare.Sides` of two dictionaries from id to hash."""
 
-    rows_: Mapping[int, int]
-    moved: Moved = field(default_factory=Moved)
+    here: Mapping[int, int]
+    there: Mapping[int, int]
+    rule: BucketRule = RULE
     asked: set[int] = field(default_factory=set)
 
     def _number(self, key: int) -> int:
-        return int(key / 10)
+        return int(key / 10) if self.rule.columns else 0
 
-    def buckets(self, selection: Selection, hashing: Hashing) -> Iterator[Bucket]:
-        numbers = {self._number(k) for k in self.rows_}
-        for n in numbers:
-            mine = [v for k, v in self.rows_.items() if self._number(k) == n]
-            yield Bucket(n, len(mine), sum(mine))
+    def totals(self) -> tuple[Totals, Totals]:
+        return self._totals(self.here), self._totals(self.there)
 
-    def hashes(self, selection: Selection, hashing: Hashing, numbers: Sequence[int]) -> Iterator[tuple[Key, int]]:
+    def _totals(self, rows: Mapping[int, int]) -> Totals:
+        found: Totals = {}
+        for key, value in rows.items():
+            before = found.get(self._number(key), (0, 0))
+            found[self._number(key)] = (before[0] + 1, before[1] + value)
+        return found
+
+    def rows(self, numbers: Sequence[int]) -> tuple[dict[Key, int], dict[Key, int]]:
         self.asked |= set(numbers)
-        for key, value in self.rows_.items():
-            if self._number(key) in numbers:
-                yield (str(key),), value
-
-
-def side(rows: Mapping[int, int]) -> Side:
-    return Side(Held(rows), TABLE, HASHING)  # type: ignore[arg-type]
+        sides = [
+            {(str(k),): v for k, v in rows.items() if self._number(k) in numbers} for rows in (self.here, self.there)
+        ]
+        return sides[0], sides[1]
 
 
 tables = st.dictionaries(st.integers(-300, 300), st.integers(1, 2**60), max_size=60)
@@ -55,7 +54,7 @@ tables = st.dictionaries(st.integers(-300, 300), st.integers(1, 2**60), max_size
 def test_what_differs_is_named_exactly(here: dict[int, int], there: dict[int, int], mostly_equal: bool):
     if mostly_equal:
         there = {**here, **dict(list(there.items())[:3])}
-    found = compare(side(here), side(there), exact=True)
+    found = compare(Two(here, there), exact=True)
     assert sorted(found.missing) == sorted((str(k),) for k in here.keys() - there.keys())
     assert sorted(found.extra) == sorted((str(k),) for k in there.keys() - here.keys())
     assert sorted(found.changed) == sorted((str(k),) for k in here.keys() & there.keys() if here[k] != there[k])
@@ -64,37 +63,48 @@ def test_what_differs_is_named_exactly(here: dict[int, int], there: dict[int, in
 
 def test_equal_sides_ask_for_no_rows():
     rows = {n: n * 7 + 1 for n in range(1000)}
-    one, other = side(rows), side(rows)
-    assert compare(one, other).none
-    assert one.reader.asked == set() == other.reader.asked  # type: ignore[attr-defined]
+    two = Two(rows, rows)
+    assert compare(two).none
+    assert two.asked == set()
 
 
 def test_only_rows_of_buckets_that_differ_are_asked_for():
     rows = {n: n * 7 + 1 for n in range(1000)}
-    one, other = side({**rows, 555: 1}), side(rows)
-    assert compare(one, other).changed == [("555",)]
-    assert one.reader.asked == {55}  # type: ignore[attr-defined]
+    two = Two({**rows, 555: 1}, rows)
+    assert compare(two).changed == [("555",)]
+    assert two.asked == {55}
 
 
 def test_when_nearly_all_differs_nobody_lists_keys():
-    found = compare(side({n: 1 for n in range(2000)}), side({n: 2 for n in range(2000)}))
+    found = compare(Two(dict.fromkeys(range(2000), 1), dict.fromkeys(range(2000), 2)))
     assert found.whole
     assert not found.changed
 
 
 def test_too_many_keys_for_memory_are_shipped_as_a_whole(monkeypatch):
     monkeypatch.setattr(comparing, "KEYS", 3)
-    rows = {n: 1 for n in range(1000)}
-    found = compare(side(rows), side({**rows, **{n: 2 for n in range(5)}}))
+    rows = dict.fromkeys(range(1000), 1)
+    found = compare(Two(rows, {**rows, **dict.fromkeys(range(5), 2)}))
     assert found.whole
 
 
 def test_a_table_without_a_key_is_equal_or_not():
-    rule = BucketRule(())
-    hashing = Hashing("portable", (ID,), (ID,), rule)
-    one, other = Side(Held({1: 5}), TABLE, hashing), Side(Held({2: 5}), TABLE, hashing)  # type: ignore[arg-type]
-    assert compare(one, other).none  # one row of hash 5 on either side
-    assert compare(one, Side(Held({1: 6}), TABLE, hashing)).whole  # type: ignore[arg-type]
+    assert compare(Two({1: 5}, {2: 5}, BucketRule(()))).none  # one row of hash 5 on either side
+    assert compare(Two({1: 5}, {1: 6}, BucketRule(()))).whole
+
+
+@pytest.mark.parametrize("rows", [1, 1_000, 2_000_000, 4_000_000_000])
+def test_buckets_are_neither_too_many_nor_too_large(rows: int):
+    width = fitted(RULE, rows, None).width
+    assert width >= 32
+    assert rows / width <= 65_536
+    assert fitted(BucketRule(("code",), count=7), rows, None).count <= 65_536
+
+
+def test_ids_that_are_far_apart_get_wide_buckets():
+    sparse = fitted(RULE, 1_000_000, (7_000_000_000_000_000_000, 7_000_000_000_000_000_000 + 10**15))
+    assert 10**15 / sparse.width < 65_536
+    assert fitted(BucketRule(()), 5, (0, 9)) == BucketRule(())
 
 
 def test_ranges_join_neighbours_and_know_that_buckets_are_cut_towards_zero():

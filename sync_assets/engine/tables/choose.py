@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.model import ColumnType, Mode
-from sync_assets.engine.tables.compare import Side, compare
+from sync_assets.engine.tables.compare import compare
 from sync_assets.engine.tables.job import Changes
-from sync_assets.engine.tables.reading import Condition, Reader, TableSource
+from sync_assets.engine.tables.reading import Reader, TableSource
 from sync_assets.engine.tables.shape import TableName, TableShape
+from sync_assets.engine.tables.sides import Both, sides_of
 from sync_assets.engine.tables.work import Way, Work, read_plan
 
 _TIMES = (ColumnType.DATETIME, ColumnType.INSTANT)
@@ -32,16 +33,23 @@ class Chooser:
     oldest: str | None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def choose(self, work: Work, here: Reader, there: Reader) -> None:
+    def choose(self, work: Work, both: Both) -> None:
         """Set the way, the difference, the position. Raises `Stop` where the sync asks for what cannot be done."""
-        self._mark(work, here)
+        if work.job.watermark is not None:
+            with both.here() as here:
+                self._mark(work, work.job.watermark, here)
         unfinished = read_plan(work.head.plan, work.selection, work.job.spec_digest)
         if unfinished is not None:
             work.way = unfinished.way
-        elif work.table in self.fresh or there.empty(work.there):
+        elif work.table in self.fresh or self._empty(work, both):
             work.way = self._first(work)
         else:
-            self._again(work, here, there)
+            self._again(work, both)
+
+    @staticmethod
+    def _empty(work: Work, both: Both) -> bool:
+        with both.there() as there:
+            return there.empty(work.there)
 
     def _first(self, work: Work) -> Way:
         """An empty table. Readers of one that stood there already must not see it half full where it is a clone."""
@@ -49,18 +57,18 @@ class Chooser:
             return Way.DIRECT
         return Way.WHOLE if work.limited else Way.SWAP
 
-    def _again(self, work: Work, here: Reader, there: Reader) -> None:
+    def _again(self, work: Work, both: Both) -> None:
         changes = self._changes(work)
         if changes is Changes.WATERMARK and work.since is not None:
             work.way = Way.SINCE
             return
-        sides = sides_of(self.source, self.target, work, here, there) if changes is not Changes.WHOLE else None
+        sides = sides_of(self.source, self.target, work, both) if changes is not Changes.WHOLE else None
         if sides is None:
             work.way = self._everything(work)
             if changes is Changes.HASH:
                 work.notes.append("digests cannot be compared for these columns: everything is shipped")
             return
-        work.found = compare(*sides)
+        work.found = compare(sides)
         nothing = work.found.none or (work.job.mode is Mode.INCREMENTAL and not work.found.missing)
         whole = work.found.whole
         work.way = self._everything(work) if whole else Way.NOTHING if nothing else Way.KEYS
@@ -80,11 +88,8 @@ class Chooser:
 
     # -- positions
 
-    def _mark(self, work: Work, here: Reader) -> None:
+    def _mark(self, work: Work, name: str, here: Reader) -> None:
         """Where this run begins to read, and where the next one will: never behind a transaction that is still open."""
-        name = work.job.watermark
-        if name is None:
-            return
         column = next(a for a in work.names.here if a.name == name)
         newest = here.newest(work.selection, name)
         if column.type in _TIMES and self.oldest is not None and newest is not None and self.oldest < newest:
@@ -120,16 +125,3 @@ def _back(position: str, type: ColumnType, lookback: float) -> str:
         days = -int(-lookback // 86_400)
         return (datetime.strptime(position, "%Y-%m-%d") - timedelta(days=days)).strftime("%Y-%m-%d")
     return str(int(float(position) - lookback)) if "." not in position else str(float(position) - lookback)
-
-
-def sides_of(
-    source: TableSource, target: TableSource, work: Work, here: Reader, there: Reader, *more: Condition
-) -> tuple[Side, Side] | None:
-    """Both sides of a comparison of everything that `work` is about, or None where hashes cannot be compared."""
-    known = (work.shape.rows, 1_000)
-    pair = source.hashing(target, work.names.here, work.names.there, work.key, max(known))
-    if pair is None:
-        return None
-    over = [Condition(work.names.over([c.column])[0], c.operator, c.value) for c in more]
-    ours = Side(here, work.selection.having(*more), pair[0])
-    return ours, Side(there, work.there.having(*over), pair[1])

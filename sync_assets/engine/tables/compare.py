@@ -6,26 +6,32 @@ a bucket that differs. Knows no SQL.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol
 
-from sync_assets.engine.tables.reading import Bucket, BucketRule, Hashing, Key, Reader, Selection
+from sync_assets.engine.tables.reading import BucketRule, Key
 
 SHARE = 0.5  # of the buckets; when more differ, shipping everything is cheaper than asking for keys
-AT_ONCE = 2_000  # buckets asked for in one statement
+AT_ONCE = 8_000  # buckets whose rows are held at a time
 KEYS = 2_000_000  # differences that are kept in memory; more are shipped as a whole
-T = TypeVar("T")
+
+Totals = dict[int, tuple[int, int]]  # by bucket: rows, sum of hashes
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One side of a comparison: where to ask, which rows, how they are hashed there."""
+class Sides(Protocol):
+    """Both sides of a comparison: where they are asked and by how many at once is theirs to know."""
 
-    reader: Reader
-    selection: Selection
-    hashing: Hashing
+    @property
+    def rule(self) -> BucketRule: ...
+
+    def totals(self) -> tuple[Totals, Totals]:
+        """Rows and sum of hashes of each bucket, of the source and of the target."""
+        ...
+
+    def rows(self, numbers: Sequence[int]) -> tuple[dict[Key, int], dict[Key, int]]:
+        """Key and hash of each row in these buckets."""
+        ...
 
 
 @dataclass(slots=True)
@@ -45,39 +51,29 @@ class Difference:
         return not (self.missing or self.changed or self.extra or self.whole or self.buckets)
 
 
-def compare(
-    source: Side, target: Side, *, exact: bool = False, checked: Callable[[], None] = lambda: None
-) -> Difference:
+def compare(sides: Sides, *, exact: bool = False) -> Difference:
     """Find what differs. With `exact` every key is named, however many there are; a table without a key has none."""
-    here, there = _both(lambda: _totals(source), lambda: _totals(target))
-    found = Difference(sum(b.rows for b in here.values()), sum(b.rows for b in there.values()))
+    here, there = sides.totals()
+    found = Difference(sum(rows for rows, _ in here.values()), sum(rows for rows, _ in there.values()))
     found.buckets = sorted(n for n in here.keys() | there.keys() if here.get(n) != there.get(n))
-    keyless = not source.hashing.buckets.columns
-    if not found.buckets or keyless:
+    most = max(50.0, SHARE * len(here.keys() | there.keys()))
+    if not sides.rule.columns or (not exact and len(found.buckets) > most):
         found.whole = bool(found.buckets)
         return found
-    if not exact and len(found.buckets) > SHARE * len(here.keys() | there.keys()) and len(found.buckets) > 50:
-        found.whole = True
-        return found
-    compare_rows(source, target, found, exact=exact)
+    compare_rows(sides, found, exact=exact)
     return found
 
 
-def compare_rows(source: Side, target: Side, found: Difference, *, exact: bool = False) -> None:
+def compare_rows(sides: Sides, found: Difference, *, exact: bool = False) -> None:
     """Name the rows that differ in the buckets of `found`."""
     for at in range(0, len(found.buckets), AT_ONCE):
-        _rows(source, target, found.buckets[at : at + AT_ONCE], found)
+        _named(*sides.rows(found.buckets[at : at + AT_ONCE]), found)
         if not exact and len(found.missing) + len(found.changed) + len(found.extra) > KEYS:
             found.whole = True
             return
 
 
-def _totals(side: Side) -> dict[int, Bucket]:
-    return {bucket.number: bucket for bucket in side.reader.buckets(side.selection, side.hashing)}
-
-
-def _rows(source: Side, target: Side, numbers: Sequence[int], found: Difference) -> None:
-    here, there = _both(lambda: _hashes(source, numbers), lambda: _hashes(target, numbers))
+def _named(here: dict[Key, int], there: dict[Key, int], found: Difference) -> None:
     for key, value in here.items():
         other = there.pop(key, None)
         if other is None:
@@ -85,18 +81,6 @@ def _rows(source: Side, target: Side, numbers: Sequence[int], found: Difference)
         elif other != value:
             found.changed.append(key)
     found.extra += there
-
-
-def _hashes(side: Side, numbers: Sequence[int]) -> dict[Key, int]:
-    return dict(side.reader.hashes(side.selection, side.hashing, numbers))
-
-
-def _both(one: Callable[[], T], other: Callable[[], T]) -> tuple[T, T]:
-    """Both servers work at the same time."""
-    with ThreadPoolExecutor(1, thread_name_prefix="compare") as pool:
-        ahead = pool.submit(one)
-        result = other()
-        return ahead.result(), result
 
 
 def ranges(rule: BucketRule, numbers: Sequence[int], limit: int = 20) -> list[str]:

@@ -111,6 +111,12 @@ class Lanes:
         finally:
             self._free.put(lane)
 
+    @contextmanager
+    def reader(self) -> Iterator[Reader]:
+        """The reader of a lane, for the block."""
+        with self.one() as lane:
+            yield lane.reader
+
     def spread(self, work: Callable[[Lane, T], R], items: Sequence[T]) -> list[R]:
         """`work` for each item, over all lanes. The first error ends it; what has not begun is not begun."""
 

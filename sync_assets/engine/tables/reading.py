@@ -138,8 +138,8 @@ class Reader(Protocol):
         """Whether there is no such row; looks at one at most."""
         ...
 
-    def newest(self, selection: Selection, column: str) -> str | None:
-        """The largest value of `column` as canonical text."""
+    def newest(self, selection: Selection, column: str, *, oldest: bool = False) -> str | None:
+        """The largest (or smallest) value of `column` as canonical text."""
         ...
 
     def close(self) -> None: ...
@@ -188,7 +188,8 @@ class TableSource(Protocol):
                 key: Sequence[str], rows: int) -> tuple[Hashing, Hashing] | None:  # fmt: skip
         """How this side and the other take hashes of these columns; None where they cannot be compared by hash.
 
-        `key` are names of this side, perhaps none. About `rows` rows: buckets of 100 rows, at most 100,000 of them.
+        `key` are names of this side, perhaps none; there are about `rows` rows. The engine may choose other buckets
+        of the same kind (`sides.fitted`).
         """
         ...
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -24,13 +24,14 @@ from sync_assets.engine.lease import SECONDS, HeldLease, holding, steady
 from sync_assets.engine.model import Progress, Report, silent
 from sync_assets.engine.tables.choose import Chooser
 from sync_assets.engine.tables.job import Pace, TableJob, Verdict
-from sync_assets.engine.tables.lanes import Lanes, Readers, reading
+from sync_assets.engine.tables.lanes import Lanes, reading
 from sync_assets.engine.tables.order import generations
 from sync_assets.engine.tables.prove import prove, verdict
-from sync_assets.engine.tables.reading import Reader, Snapshot, TableSource
+from sync_assets.engine.tables.reading import Snapshot, TableSource
 from sync_assets.engine.tables.report import Outcome, foreseen, outcomes
 from sync_assets.engine.tables.shape import TableName
 from sync_assets.engine.tables.ship import Shipping
+from sync_assets.engine.tables.sides import Both
 from sync_assets.engine.tables.structure import Structure
 from sync_assets.engine.tables.work import Way, Work
 from sync_assets.engine.tables.writing import TableTarget
@@ -82,11 +83,10 @@ class TablesRun:
         structure.look()
         works = structure.works()
         found: dict[str, Verdict | SyncError] = dict(structure.errors)
-        with self._both(works) as (here, there):
+        with self._both(works) as both:
             for work in works:
                 self.progress("compare", len(found), len(self.jobs))
-                with here.one() as ours, there.one() as theirs:
-                    found[work.ledger] = verdict(self.source, self.target, work, ours, theirs)
+                found[work.ledger] = verdict(self.source, self.target, work, both)
         return found
 
     def _steps(self, structure: Structure) -> None:
@@ -115,9 +115,10 @@ class TablesRun:
         faults.point("after_choice")
         self._ship(structure, snapshot, lanes)
         self.ensure()
-        if structure.design.after:
+        after = (*structure.design.after, *structure.positions())
+        if after:
             self.progress("indexes and constraints", 0, None)
-            self.target.build(structure.design.after)
+            self.target.build(after)
         faults.point("before_proof")
         self._prove(lanes)
         self.received = sum(lane.bytes[0] for lane in lanes.lanes)
@@ -161,13 +162,12 @@ class TablesRun:
         for work in self.works:
             work.head = self.target.peek(work.ledger)
 
-        def choose(work: Work, there: Readers) -> None:
-            with lanes.one() as lane, there.one() as reader:
-                chooser.choose(work, lane.reader, reader)
+        def choose(work: Work) -> None:
+            chooser.choose(work, both)
             self._tell("compare", len(self.works))
 
-        with reading(self.target, standing, self.pace.streams) as there:
-            lanes.each(lambda work: self._kept(work, lambda: choose(work, there)), self._going())
+        with self._against(lanes, standing) as both:
+            lanes.each(lambda work: self._kept(work, lambda: choose(work)), self._going())
 
     def _ship(self, structure: Structure, snapshot: Snapshot, lanes: Lanes) -> None:
         references = self._references(structure)
@@ -195,11 +195,10 @@ class TablesRun:
         """The first slices of a resumed load are of an older moment: what has changed since is shipped now."""
         chooser = Chooser(self.source, self.target, {}, frozenset(), None)
         read, created = work.counts.read, work.counts.created
-        with shipping.lanes.one() as lane, reading(self.target, [work.table], 1) as there, there.one() as reader:
-            work.head = lane.writer.serve(work.ledger, work.token)
-            position = work.position
-            chooser.choose(work, lane.reader, reader)
-            work.position = position
+        work.head, position = self.target.take_over(work.ledger, work.token), work.position
+        with self._against(shipping.lanes, [work.table]) as both:
+            chooser.choose(work, both)
+        work.position = position
         if work.way is Way.KEYS:
             shipping.ship(work)
             work.counts.created += created
@@ -211,40 +210,53 @@ class TablesRun:
         works = self._going()
         self._done = 0
 
-        def proved(work: Work, there: Readers) -> None:
-            with lanes.one() as lane, there.one() as reader:
-                prove(self.source, self.target, work, lane.reader, reader)
+        def proved(work: Work) -> None:
+            prove(self.source, self.target, work, both)
             self._tell("prove", len(works))
 
-        with reading(self.target, sorted({w.table for w in works}), self.pace.streams) as there:
-            lanes.each(lambda work: self._kept(work, lambda: proved(work, there)), works)
+        with self._against(lanes, sorted({w.table for w in works})) as both:
+            lanes.each(lambda work: self._kept(work, lambda: proved(work)), works)
 
     def _foresee(self, structure: Structure) -> None:
         """A plan: the same choice with nothing written, the fence included."""
         structure.pretend = True
         self.works = structure.works()
         chooser = Chooser(self.source, self.target, structure.existing, structure.fresh, None)
-        with self._both(self.works, structure.fresh) as (here, there):
+        with self._both(self.works, structure.fresh) as both:
             for work in self.works:
-                with here.one() as ours, there.one() as theirs:
-                    self._kept(work, partial(self._foreseen, chooser, work, ours, theirs))
+                self._kept(work, partial(self._foreseen, chooser, work, both))
 
-    def _foreseen(self, chooser: Chooser, work: Work, here: Reader, there: Reader) -> None:
+    def _foreseen(self, chooser: Chooser, work: Work, both: Both) -> None:
         work.head = self.target.peek(work.ledger)
-        chooser.choose(work, here, there)
+        chooser.choose(work, both)
         if work.table in chooser.fresh:
             work.notes.append(f"{work.table} does not exist yet: it would be created")
-        foreseen(work, here)
+        with both.here() as here:
+            foreseen(work, here)
 
     # -- small things
 
     @contextmanager
-    def _both(self, works: Sequence[Work], fresh: Collection[TableName] = ()) -> Iterator[tuple[Readers, Readers]]:
+    def _both(self, works: Sequence[Work], fresh: Collection[TableName] = ()) -> Iterator[Both]:
         """One moment of each side, for the tables that there are."""
         sources = sorted({w.job.source for w in works if w.job.source is not None})
         tables = sorted({w.table for w in works} - set(fresh))
-        with reading(self.source, sources, 1) as here, reading(self.target, tables, 1) as there:
-            yield here, there
+        streams = self.pace.streams
+        with (
+            reading(self.source, sources, streams) as here,
+            reading(self.target, tables, streams) as there,
+            closing(Both(here.one, there.one, streams)) as both,
+        ):
+            yield both
+
+    @contextmanager
+    def _against(self, lanes: Lanes, tables: Sequence[TableName]) -> Iterator[Both]:
+        """The source as the lanes see it, and a moment of the target's tables as they are now."""
+        with (
+            reading(self.target, tables, lanes.count) as there,
+            closing(Both(lanes.reader, there.one, lanes.count)) as both,
+        ):
+            yield both
 
     def _going(self) -> list[Work]:
         return [w for w in self.works if w.error is None]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -41,6 +42,7 @@ class _Apply:
     how: Merge
     gone: tuple[Key, ...]
     clears: bool = False  # without a key the whole scope is replaced
+    staged: int = 0  # rows that went into the stage
 
 
 @dataclass(slots=True)
@@ -102,7 +104,7 @@ class Shipping:
 
     def _replace(self, lane: Lane, work: Work, stage: TableName, how: Merge, mark: str) -> None:
         """Everything of the scope is what is staged, in one transaction."""
-        with lane.writer.batch(mark, position=work.position, ends=True) as todo:
+        with self._batch(lane, work, mark, position=work.position, ends=True) as todo:
             if not todo:
                 return
             if not how.key:
@@ -145,7 +147,7 @@ class Shipping:
         if delete_missing:
             self._guard_missing(work, staged)
         how, clears = self._merge(work, delete_missing=delete_missing), delete_missing and not work.key
-        applied = _Apply(stage, plan, how, tuple(gone), clears)
+        applied = _Apply(stage, plan, how, tuple(gone), clears, staged - len(work.rejected))
         if work.table in self.referenced and (delete_missing or gone):
             work.later = partial(self._delete_later, work, applied)
         with self.lanes.one() as lane:
@@ -170,7 +172,7 @@ class Shipping:
         """Bring what is staged into the table, and delete what is gone, in one transaction."""
         writer, mark = lane.writer, _id(work, what.plan.nonce, "apply")
         try:
-            with writer.batch(mark, position=work.position, ends=work.later is None) as todo:
+            with self._batch(lane, work, mark, position=work.position, ends=work.later is None) as todo:
                 if todo:
                     work.applied[mark] = self._bring_in(writer, work, what)
                 faults.point("in_apply")
@@ -185,7 +187,11 @@ class Shipping:
         if what.clears:
             counts.deleted = writer.clear(work.table, work.scope)
         if what.stage is not None:
-            counts += writer.merge(what.stage, work.table, what.how if now else replace(what.how, delete_missing=False))
+            done = writer.merge(what.stage, work.table, what.how if now else replace(what.how, delete_missing=False))
+            if done.read != what.staged:  # a stage is not logged: the server lost it when it crashed
+                hint = "run it again: nothing of it was written"
+                raise Retry(f"{work.job.sync}: the target lost staged rows", after=1, hint=hint, code="stage_lost")
+            counts += done
         if what.gone and now:
             counts.deleted += writer.delete(work.table, _key_columns(work), what.gone)
         return counts
@@ -203,7 +209,7 @@ class Shipping:
                 done = writer.merge(stage, work.table, what.how)
             counts += done
 
-        with writer.batch(mark, position=work.position, ends=work.later is None) as todo:
+        with self._batch(lane, work, mark, position=work.position, ends=work.later is None) as todo:
             if todo:
                 for piece in what.plan.slices:
                     self._sift(lane, work, piece, write)
@@ -216,7 +222,7 @@ class Shipping:
         mark = _id(work, what.plan.nonce, "delete")
 
         def delete(lane: Lane) -> None:
-            with lane.writer.batch(mark, position=work.position, ends=True) as todo:
+            with self._batch(lane, work, mark, position=work.position, ends=True) as todo:
                 if todo and what.how.delete_missing and what.stage is not None:
                     done = lane.writer.merge(what.stage, work.table, replace(what.how, add=False)).deleted
                     work.applied[mark] = Counts(deleted=done)
@@ -269,9 +275,8 @@ class Shipping:
                 clear = partial(self._clear, work=work, mark=_id(work, old.nonce, f"clear {uuid.uuid4().hex[:8]}"))
                 self._again(lane, work, clear)
 
-    @staticmethod
-    def _clear(lane: Lane, work: Work, mark: str) -> None:
-        with lane.writer.batch(mark) as todo:
+    def _clear(self, lane: Lane, work: Work, mark: str) -> None:
+        with self._batch(lane, work, mark) as todo:
             if todo:
                 lane.writer.clear(work.table, work.scope)
 
@@ -291,7 +296,7 @@ class Shipping:
         position = work.position if ends else None
         before = len(work.rejected)
         try:
-            with lane.writer.batch(mark, position=position, ends=ends) as todo:
+            with self._batch(lane, work, mark, position=position, ends=ends) as todo:
                 if todo:
                     form = self._form(work)
                     blocks = lane.reader.rows(piece, form, work.names.there, self.target.dialect)
@@ -315,7 +320,7 @@ class Shipping:
             lane.writer.try_load(into, work.names.there, lines)
             written += len(lines)
 
-        with lane.writer.batch(mark, position=position, ends=ends) as todo:
+        with self._batch(lane, work, mark, position=position, ends=ends) as todo:
             if todo:
                 self._sift(lane, work, piece, write)
         return written
@@ -344,16 +349,27 @@ class Shipping:
         with self.lanes.one() as lane:
             self._again(lane, work, partial(self._ended, work=work, mark=mark))
 
-    @staticmethod
-    def _ended(lane: Lane, work: Work, mark: str) -> None:
-        with lane.writer.batch(mark, position=work.position, ends=True):
+    def _ended(self, lane: Lane, work: Work, mark: str) -> None:
+        with self._batch(lane, work, mark, position=work.position, ends=True):
             faults.point("before_end")
+
+    @contextmanager
+    def _batch(
+        self, lane: Lane, work: Work, mark: str, *, position: str | None = None, ends: bool = False
+    ) -> Iterator[bool]:
+        """A batch of the ledger. The one that ends the run leaves no row there: that it was applied, when its answer
+        was lost, shows in the epoch, which nobody but us can have moved."""
+        if work.epoch > work.head.epoch:
+            yield False
+            return
+        with lane.writer.batch(mark, position=position, ends=ends) as todo:
+            yield todo
 
     def _again(self, lane: Lane, work: Work, action: Callable[[Lane], T]) -> T:
         """Do it, on new connections if the old ones were lost. What was applied is in the ledger, so asking is safe."""
         for attempt in range(1, TRIES + 1):
             try:
-                lane.writer.serve(work.ledger, work.token)
+                work.epoch = lane.writer.serve(work.ledger, work.token).epoch
                 return action(lane)
             except LeaseHeld:
                 raise

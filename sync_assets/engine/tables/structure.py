@@ -43,6 +43,10 @@ class Structure:
             self.target.build(self.design.before)
             self.existing = dict(self.target.shapes([job.target for job in self.left()]))
 
+    def positions(self) -> Sequence[str]:
+        """Statements that bring sequences to where the source's are now: they belong to no snapshot."""
+        return self.target.positions([self._wanted(job) for job in self.left()], self.source)
+
     def left(self) -> list[TableJob]:
         """The jobs that nothing speaks against."""
         return [job for job in self.jobs if job.sync not in self.errors]

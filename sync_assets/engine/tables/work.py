@@ -39,6 +39,7 @@ class Work:
     key: tuple[str, ...]
     token: int = 0
     head: Head = Head(0, 0, None, None)  # noqa: RUF009 (frozen)
+    epoch: int = 0  # as a writer saw it last
     way: Way = Way.NOTHING
     found: Difference | None = None
     since: str | None = None

@@ -173,6 +173,10 @@ class TableTarget(TableSource, Protocol):
         type without a mapping, a table of an engine without transactions, a view in the way."""
         ...
 
+    def positions(self, wanted: Sequence[Wanted], source: TableSource) -> Sequence[str]:
+        """Statements that set the sequences of these tables to where the source's are, once the rows are there."""
+        ...
+
     def build(self, statements: Sequence[str]) -> None:
         """Carry out statements of a design. Raises `Stop` naming the object when a right is missing."""
         ...

@@ -105,6 +105,9 @@ class MySQLTables:
         collation = ddl.collation_of(str(self._line.one("select version()")))
         return ddl.design(wanted, existing, source.dialect, policy, collation)
 
+    def positions(self, wanted: Sequence[Wanted], source: TableSource) -> Sequence[str]:
+        return ()  # AUTO_INCREMENT follows the rows
+
     def build(self, statements: Sequence[str]) -> None:
         line = Line(self.args, writes=True)
         try:

@@ -114,13 +114,15 @@ class TableReader:
     def empty(self, selection: Selection) -> bool:
         return not any(self.line.ask(choice.statement("1", p, "limit 1")) for p in choice.pieces(selection))
 
-    def newest(self, selection: Selection, column: str) -> str | None:
+    def newest(self, selection: Selection, column: str, *, oldest: bool = False) -> str | None:
         shape = next((c for c in selection.columns if c.name == column), None)
         if shape is None:
             raise Stop(f"{self.line.place}: column {column} is not among those that are read", hint="do not skip it")
-        found = [self._one(f"max({quote(column)})", p, lambda sql: render.canonical(shape, sql))
+        end = "min" if oldest else "max"
+        found = [self._one(f"{end}({quote(column)})", p, lambda sql: render.canonical(shape, sql))
                  for p in choice.pieces(selection)]  # fmt: skip
-        return max((_decoded(v) for v in found if v is not None), default=None)
+        texts = [_decoded(v) for v in found if v is not None]
+        return (min if oldest else max)(texts, default=None)
 
     def _one(self, expression: str, selection: Selection, shown: Callable[[str], str] | None = None) -> Any:
         if shown is None:

@@ -141,6 +141,13 @@ class PostgresTables:
 
         return ddl.design(wanted, self.shapes([w.table for w in wanted]), source.dialect, policy)
 
+    def positions(self, wanted: Sequence[Wanted], source: TableSource) -> Sequence[str]:
+        if not isinstance(source, PostgresTables):
+            return ()  # `ddl` sets those of identity columns by the rows
+        from sync_assets.databases.postgres import definition
+
+        return definition.positions(source, self, wanted)
+
     def build(self, statements: Sequence[str]) -> None:
         """Each by itself: some (a new label of an enum) cannot be used in the transaction that makes them."""
         if not statements:

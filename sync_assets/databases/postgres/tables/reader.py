@@ -104,12 +104,12 @@ class PostgresReader:
     def empty(self, selection: Selection) -> bool:
         return not self._ask(select(selection, ("1",)) + " limit 1")
 
-    def newest(self, selection: Selection, column: str) -> str | None:
+    def newest(self, selection: Selection, column: str, *, oldest: bool = False) -> str | None:
         shape = next((c for c in selection.columns if c.name == column), None)
         if shape is None:
             raise Stop(f"{self._session.place}: the column {column} is not among those that are read")
         outer = canonical.canonical_of(shape, "n.value")
-        inner = select(selection, (f"max(t.{quoted(column)}) as value",))
+        inner = select(selection, (f"{'min' if oldest else 'max'}(t.{quoted(column)}) as value",))
         found = self._ask(f"select {outer} from ({inner}) as n")[0][0]  # noqa: S608 (made of quoted names)
         return None if found is None else str(found)
 

@@ -130,6 +130,9 @@ class SqliteTables:
                 raise Stop(f"{self.place}: source and target are one file, which readers lock against writers",
                            hint="switch its write-ahead log on: pragma journal_mode = wal")  # fmt: skip
 
+    def positions(self, wanted: Sequence[Wanted], source: TableSource) -> Sequence[str]:
+        return ()  # there are no sequences
+
     def build(self, statements: Sequence[str]) -> None:
         if not statements:
             return

@@ -97,10 +97,11 @@ class SqliteReader:
         asked = (self._run(f"select 1{part.sql} limit 1", part.values) for part in self._parts(selection))
         return not any(asked)
 
-    def newest(self, selection: Selection, column: str) -> str | None:
+    def newest(self, selection: Selection, column: str, *, oldest: bool = False) -> str | None:
         shape = self.columns_of(selection)[column]
-        found = [row[0] for row in self._ask(f"max({comparable(shape)})", selection) if row[0] is not None]
-        return digest_text(max(found), _shown(shape.type)) if found else None
+        end, last = ("min", min) if oldest else ("max", max)
+        found = [row[0] for row in self._ask(f"{end}({comparable(shape)})", selection) if row[0] is not None]
+        return digest_text(last(found), _shown(shape.type)) if found else None
 
     def close(self) -> None:
         """The connection is the snapshot's."""

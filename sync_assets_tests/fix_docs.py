@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,8 @@ class Page:
         for block in self.blocks("sh"):
             for line in _HEREDOC.sub("<<HERE", block).splitlines():
                 words = shlex.split(line, comments=True)
-                if words:
-                    yield words
+                cuts = [-1, *(at for at, word in enumerate(words) if word == "||"), len(words)]
+                yield from (words[a + 1 : b] for a, b in pairwise(cuts) if words)
         for span in _SPAN.findall(self.prose):
             if span.startswith(OURS) and " " in span:
                 yield shlex.split(span)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from sync_assets.testing.bitable import Config, Emulator
 from sync_assets.testing.servers import free_port
@@ -120,7 +124,7 @@ def test_the_tutorial(classroom):
         _shell(folder, environment, ours("curl" + board[2]))
         prepare = _first(page, "## 3.", "## 4.")
         _shell(folder, environment, prepare)
-        for block in page.blocks("yaml"):
+        for block in page.blocks("yaml")[:2]:
             (folder / "sync_assets" / _place_of(block)).write_text(ours(block), encoding="utf-8")
         exports = "".join(line + "\n" for line in prepare.splitlines() if line.startswith("export"))
         looked = _shell(folder, environment, exports + _first(page, "## 4.", "## 5."))
@@ -135,6 +139,51 @@ def test_the_tutorial(classroom):
         assert not changed.get("客户")
         for line in re.findall(r"^curl.*set_permission.*$", page.text, re.MULTILINE):
             _shell(folder, environment, ours(line))
+
+
+def test_the_tutorial_between_databases(classroom):
+    folder, environment = classroom
+    page = Page(ROOT / "docs" / "tutorial.md")
+    _shell(folder, environment, _first(page, "## 1.", "## 2."))
+    shop, _, copy = page.blocks("yaml")
+    connections = next(d for d in yaml.safe_load_all(shop))
+    connections["attributes"]["connections"] = [
+        c for c in connections["attributes"]["connections"] if c["type"] == "sqlite"
+    ]
+    _write(folder, shop, yaml.safe_dump(connections))
+    _write(folder, copy, copy)
+    prepare, look, spoil, lose, alter = _blocks(page, "## 8.", "Next:")
+    _shell(folder, environment, prepare)
+    looked = _shell(folder, environment, look)
+    assert "✗" not in looked
+    assert "loaded directly" in looked
+    assert "nothing to do" in looked
+    found = _shell(folder, environment, spoil)
+    assert "exit code 2" in found
+    assert re.search(r"main\.orders +✗ no +5 +4 +1 +1 +0", found), found
+    assert _rows(folder / "copy.db", "orders") == _rows(folder / "shop.db", "orders")
+    assert "restore shop_copy:main.orders" in _shell(folder, environment, lose)
+    assert len(_rows(folder / "shop.db", "orders")) == 5
+    assert "column note" in _shell(folder, environment, alter)
+    assert _rows(folder / "copy.db", "orders") == _rows(folder / "shop.db", "orders")
+    assert {row[2] for row in _rows(folder / "copy.db", "paid_orders")} == {"paid"}
+
+
+def _write(folder: Path, block: str, text: str) -> None:
+    file = folder / "sync_assets" / _place_of(block)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
+def _blocks(page: Page, begin: str, end: str) -> list[str]:
+    """The shell blocks from `begin` to `end`, one by one."""
+    part = page.text[page.text.index(begin) : page.text.index(end)]
+    return re.findall(r"^```sh\n(.*?)^```$", part, re.MULTILINE | re.DOTALL)
+
+
+def _rows(file: Path, table: str) -> list[tuple[Any, ...]]:
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        return connection.execute(f"select * from {table} order by order_id").fetchall()
 
 
 # -- the services -----------------------------------------------------------------------------------------------------

@@ -89,7 +89,9 @@ PROGRAMS: Mapping[str, Callable[[list[str]], None]] = {
     "dagster-webserver": _webserver,
     "dagster-daemon": _daemon,
     "python": _python,
-} | dict.fromkeys((".", "cp", "createdb", "createuser", "curl", "export", "mkdir", "systemctl"), _anything)
+} | dict.fromkeys(
+    (".", "cp", "createdb", "createuser", "curl", "echo", "export", "mkdir", "systemctl", "touch"), _anything
+)
 
 
 def test_every_command_exists(page):
@@ -104,6 +106,7 @@ def test_every_command_exists(page):
     "line",
     ["sync-assets runn x", "sync-assets run x --dry", "sync-assets plan", "sync-assets run x --mode upsert",
      "make demos", "make demo TWICE=1", "dagster devv", "dagster-webserver --readonly", "dg list boards",
+     "sync-assets verify", "sync-assets restore x --accept-empty",
      "python -m benchmarks.nothing", "python -m benchmarks.bitable --fast", "dagster-daemon start"],
 )  # fmt: skip
 def test_a_command_that_does_not_exist_is_noticed(tmp_path, line):

@@ -9,7 +9,7 @@ import yaml
 
 from sync_assets.project.load import CONNECTIONS, TABLE_SYNC, ProjectInvalid, load_file
 from sync_assets.project.spec import SyncSpec, TableSyncSpec
-from sync_assets_tests.fix_docs import Page, connections_of_readme, documents, pages
+from sync_assets_tests.fix_docs import Page, connections_of_readme, documents, pages, readme
 
 ORDERS = {
     "name": "orders_board",
@@ -17,6 +17,8 @@ ORDERS = {
     "bitable": "https://acme.feishu.cn/base/bascnExample?table=tblExample",
     "key": ["order_id"],
 }
+TABLE_ONLY = {"into", "where", "changes", "proof", "schema_changes", "create", "allow_writing_role"}
+BOARD_ONLY = {"bitable", "table_name", "field_types", "unmapped", "create_fields", "duplicates", "verify", "batch_rows"}
 BOT = {"type": "feishu_bot", "name": "ops_group", "webhook": "env:OPS_WEBHOOK"}
 EXAMPLES = [(page, at) for page in pages() for at in range(len(page.blocks("yaml")))]
 
@@ -34,6 +36,10 @@ def _whole(block: str, own: str) -> list[Any]:
     assert not unknown, f"neither of a file nor of a sync: {unknown}"
     if "query" in piece:
         del sync["table"]
+    if TABLE_ONLY & set(piece):
+        assert not BOARD_ONLY & set(piece), "of a board and of a table at once"
+        sync = {"into": "mart.orders", **{k: v for k, v in sync.items() if k != "bitable"}}
+        head = {"target": "warehouse", **head}
     attributes = {"source": "shop", "target": "feishu", **head, "syncs": [sync]}
     return _with_connections([{"type": TABLE_SYNC, "attributes": attributes}], own)
 
@@ -43,7 +49,7 @@ def _with_connections(found: list[Any], own: str) -> list[Any]:
     given = [c for d in found if d["type"] == CONNECTIONS for c in d["attributes"]["connections"]]
     names = {c["name"] for c in given}
     more = []
-    for connection in [*_connections(own), *_connections(connections_of_readme()), BOT]:
+    for connection in [*_connections(own), *_connections(connections_of_readme()), *_more_of_readme(), BOT]:
         if connection["name"] not in names:
             names.add(connection["name"])
             more.append(connection)
@@ -59,8 +65,15 @@ def _connections(block: str) -> list[dict[str, Any]]:
     return [c for d in documents(block) if d["type"] == CONNECTIONS for c in d["attributes"]["connections"]]
 
 
+def _more_of_readme() -> list[dict[str, Any]]:
+    """Those of its later examples, the warehouse among them."""
+    return [c for block in readme().blocks("yaml") if CONNECTIONS in block for c in _connections(block)]
+
+
 def _own(page: Page) -> str:
-    return next((b for b in page.blocks("yaml") if "components.Connections" in b), connections_of_readme())
+    """All connections that a page shows, as one text."""
+    found = [b for b in page.blocks("yaml") if CONNECTIONS in b]
+    return "\n---\n".join(found) if found else connections_of_readme()
 
 
 def _load(text_documents: list[Any], folder: Any) -> None:
@@ -81,7 +94,9 @@ def test_every_yaml_is_accepted(page, at, tmp_path):
 @pytest.mark.parametrize(
     "block",
     ["duplicates: {source: latest}", "schedul: '0 9 * * *'", "partitions: {every: day}", "sensor: {by: watermark}",
-     "alerts: nobody", "query: delete from orders", "bitable: https://acme.feishu.cn/sheets/x"],
+     "alerts: nobody", "query: delete from orders", "bitable: https://acme.feishu.cn/sheets/x",
+     "changes: digest", "where: amount >= (select 1)", "into: a.b.c", "{into: mart.orders, field_types: base}",
+     "{mode: clone, changes: watermark, watermark: at}", "partitions: {by: key, column: id, end: 0, size: 5}"],
 )  # fmt: skip
 def test_a_wrong_yaml_is_noticed(block, tmp_path):
     with pytest.raises((ProjectInvalid, AssertionError)):

@@ -161,6 +161,10 @@ class ControlStore(Protocol):
         """Note that a run has begun; a repeat of it begins anew."""
         ...
 
+    def start_runs(self, run_id: str, syncs: Sequence[tuple[str, str]], holder: str) -> None:
+        """The same for many, each a sync and its partitions, in one transaction."""
+        ...
+
     def runs(self, sync: str | None = None, *, running: bool = False, limit: int = 100) -> Sequence[RunEntry]:
         """The newest runs (of one sync), or with `running` those that have not ended, newest first."""
         ...
@@ -171,4 +175,8 @@ class ControlStore(Protocol):
 
     def record_run(self, run_id: str, sync: str, partition: str, outcome: str, report: dict[str, object]) -> None:
         """Keep a finished (or failed) run's summary. No row values in `report`."""
+        ...
+
+    def record_runs(self, run_id: str, ends: Sequence[tuple[str, str, str, dict[str, object]]]) -> None:
+        """The same for many, each as (sync, partition, outcome, report), in one transaction."""
         ...

@@ -6,7 +6,7 @@ machine counts as lost when it has held no lease for a while. Knows neither boar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from sync_assets.engine.control import ControlStore, RunEntry
@@ -39,28 +39,34 @@ class Record:
 
     def __init__(self, store: ControlStore, run_id: str, partitions: Callable[[str], str]) -> None:
         self._store, self._run_id, self._partitions = store, run_id, partitions
-        self._open: list[str] = []
+        self._open: dict[str, None] = {}
 
     def begin(self, syncs: Sequence[str], holder: str) -> None:
-        for sync in syncs:
-            self._store.start_run(self._run_id, sync, self._partitions(sync), holder)
-            self._open.append(sync)
+        self._store.start_runs(self._run_id, [(sync, self._partitions(sync)) for sync in syncs], holder)
+        self._open = dict.fromkeys(syncs)
 
     def finished(self, sync: str, report: Report) -> None:
-        self._end(sync, "finished", summary(report))
+        self.ended({sync: report})
 
     def failed(self, sync: str, error: BaseException) -> None:
-        said = str(error) if isinstance(error, SyncError) else f"unexpected: {type(error).__name__}"
-        self._end(sync, "failed", {"error": redact(said)})
+        self.ended({sync: error})
+
+    def ended(self, ends: Mapping[str, Report | BaseException]) -> None:
+        """How these syncs ended: each with its report, or with the error that stopped it."""
+        told = [(sync, end) for sync, end in ends.items() if sync in self._open]
+        self._store.record_runs(self._run_id, [(s, self._partitions(s), *_outcome(end)) for s, end in told])
+        for sync, _ in told:
+            del self._open[sync]
 
     def fail_rest(self, error: BaseException) -> None:
-        for sync in tuple(self._open):
-            self.failed(sync, error)
+        self.ended(dict.fromkeys(self._open, error))
 
-    def _end(self, sync: str, outcome: str, report: dict[str, object]) -> None:
-        if sync in self._open:
-            self._store.record_run(self._run_id, sync, self._partitions(sync), outcome, report)
-            self._open.remove(sync)
+
+def _outcome(end: Report | BaseException) -> tuple[str, dict[str, object]]:
+    if isinstance(end, Report):
+        return "finished", summary(end)
+    said = str(end) if isinstance(end, SyncError) else f"unexpected: {type(end).__name__}"
+    return "failed", {"error": redact(said)}
 
 
 @contextmanager

@@ -173,11 +173,7 @@ def _executed(
         names = [job.sync for job in jobs]
         with recorded(store, run_id, names, run.owner, lambda sync: shown_keys(keys.get(sync) or ())) as record:
             found = run.execute()
-            for sync, outcome in found.items():
-                if outcome.report is not None:
-                    record.finished(sync, outcome.report)
-                else:
-                    record.failed(sync, outcome.error or Stop("it was not run"))
+            record.ended({sync: o.report or o.error or Stop("it was not run") for sync, o in found.items()})
             return found
 
 

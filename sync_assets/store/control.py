@@ -192,13 +192,11 @@ class PostgresStore:
         return Incident(*row) if row else None
 
     def start_run(self, run_id: str, sync: str, partition: str, holder: str) -> None:
-        values = {
-            "run_id": run_id,
-            "sync": storable(sync),
-            "partition": storable(partition),
-            "holder": storable(holder),
-        }
-        self._do("start_run", **values)
+        self.start_runs(run_id, [(sync, partition)], holder)
+
+    def start_runs(self, run_id: str, syncs: Sequence[tuple[str, str]], holder: str) -> None:
+        shared = {"run_id": run_id, "holder": storable(holder)}
+        self._many("start_run", [{**shared, "sync": storable(s), "partition": storable(p)} for s, p in syncs])
 
     def runs(self, sync: str | None = None, *, running: bool = False, limit: int = 100) -> Sequence[RunEntry]:
         rows = self._rows("runs", sync=None if sync is None else storable(sync), running=running, limit=limit)
@@ -208,15 +206,20 @@ class PostgresStore:
         self._do("lose_run", run_id=run_id, sync=storable(sync), partition=storable(partition))
 
     def record_run(self, run_id: str, sync: str, partition: str, outcome: str, report: dict[str, object]) -> None:
-        # jsonb refuses the escape of NUL that json.dumps writes
-        text = json.dumps(report, default=str, allow_nan=False).replace("\\u0000", "\\u2400")
-        values = {"run_id": run_id, "sync": storable(sync), "partition": storable(partition)}
-        self._do("record_run", **values, outcome=outcome, report=text)
+        self.record_runs(run_id, [(sync, partition, outcome, report)])
+
+    def record_runs(self, run_id: str, ends: Sequence[tuple[str, str, str, dict[str, object]]]) -> None:
+        self._many("record_run", [_end(run_id, *end) for end in ends])
 
     # -- one statement, one transaction
 
     def _do(self, query: str, /, **values: object) -> int:
         return self._sessions.run(lambda cursor: cursor.execute(_SQL[query], values).rowcount)
+
+    def _many(self, query: str, values: Sequence[Mapping[str, object]]) -> None:
+        """The same statement many times, in one transaction and few round trips."""
+        if values:
+            self._sessions.run(lambda cursor: cursor.executemany(_SQL[query], values))
 
     def _row(self, query: str, /, **values: object) -> tuple[Any, ...] | None:
         return self._sessions.run(lambda cursor: cursor.execute(_SQL[query], values).fetchone())
@@ -234,6 +237,13 @@ class PostgresStore:
             cursor.execute(_SQL[query], values)
 
         self._sessions.run(guarded)
+
+
+def _end(run_id: str, sync: str, partition: str, outcome: str, report: dict[str, object]) -> dict[str, object]:
+    # jsonb refuses the escape of NUL that json.dumps writes
+    text = json.dumps(report, default=str, allow_nan=False).replace("\\u0000", "\\u2400")
+    names = {"run_id": run_id, "sync": storable(sync), "partition": storable(partition)}
+    return {**names, "outcome": outcome, "report": text}
 
 
 def _fenced(lease: Lease) -> Fenced:

@@ -151,6 +151,10 @@ class MemoryStore:
             self.runs_by_key.pop(at, None)
             self.runs_by_key[at] = RunEntry(*at, "running", self._clock(), None, _text(holder), {})
 
+    def start_runs(self, run_id: str, syncs: Sequence[tuple[str, str]], holder: str) -> None:
+        for sync, partition in syncs:
+            self.start_run(run_id, sync, partition, holder)
+
     def runs(self, sync: str | None = None, *, running: bool = False, limit: int = 100) -> Sequence[RunEntry]:
         with self._lock:
             now = self._clock()
@@ -174,6 +178,10 @@ class MemoryStore:
             at = (run_id, _text(sync), _text(partition))
             begun = self.runs_by_key.get(at) or RunEntry(*at, "", None, None, "", {})
             self.runs_by_key[at] = replace(begun, outcome=outcome, finished_at=self._clock(), report=report)
+
+    def record_runs(self, run_id: str, ends: Sequence[tuple[str, str, str, dict[str, object]]]) -> None:
+        for sync, partition, outcome, report in ends:
+            self.record_run(run_id, sync, partition, outcome, report)
 
 
 def _storable(one: Rejected) -> Rejected:

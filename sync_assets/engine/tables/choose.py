@@ -78,6 +78,8 @@ class Chooser:
 
     def _changes(self, work: Work) -> Changes:
         chosen, job = work.job.changes, work.job
+        if work.resumed:  # slices of two moments: a watermark tells nothing of the older ones
+            return Changes.HASH
         if chosen is Changes.AUTO:
             watermark = job.watermark is not None and not work.deletes and work.window is None
             return Changes.WATERMARK if watermark else Changes.HASH

@@ -19,7 +19,7 @@ from functools import partial
 
 from sync_assets.engine import faults
 from sync_assets.engine.control import ControlStore, SyncState
-from sync_assets.engine.errors import Retry, Stop, SyncError
+from sync_assets.engine.errors import Fenced, Retry, Stop, SyncError
 from sync_assets.engine.lease import SECONDS, HeldLease, holding, steady
 from sync_assets.engine.model import Progress, Report, silent
 from sync_assets.engine.tables.choose import Chooser
@@ -159,8 +159,7 @@ class TablesRun:
         chooser = Chooser(self.source, self.target, structure.existing, structure.fresh, oldest)
         standing = sorted({w.table for w in self.works if w.table not in structure.fresh})
 
-        for work in self.works:
-            work.head = self.target.peek(work.ledger)
+        self._fence()
 
         def choose(work: Work) -> None:
             chooser.choose(work, both)
@@ -168,6 +167,16 @@ class TablesRun:
 
         with self._against(lanes, standing) as both:
             lanes.each(lambda work: self._kept(work, lambda: choose(work)), self._going())
+
+    def _fence(self) -> None:
+        """From here on nobody writes under an older token, whatever he has in hand: so we look at the target only
+        now. Also where nothing will be shipped: who was overtaken must not write what we found to be in step."""
+        heads = self.target.take_over_all({work.ledger: work.token for work in self.works})
+        for work in self.works:
+            work.head = heads[work.ledger]
+            if work.head.token > work.token:
+                hint = "nothing to do: the other run goes on"
+                work.error = Fenced(f"{work.job.sync}: another worker has taken over", hint=hint, code="fenced")
 
     def _ship(self, structure: Structure, snapshot: Snapshot, lanes: Lanes) -> None:
         references = self._references(structure)
@@ -199,12 +208,13 @@ class TablesRun:
         with self._against(shipping.lanes, [work.table]) as both:
             chooser.choose(work, both)
         work.position = position
-        if work.way is Way.KEYS:
-            shipping.ship(work)
+        work.resumed = False
+        shipping.ship(work)
+        if work.way is Way.NOTHING:
+            work.counts.read, work.counts.created, work.counts.unchanged = read, created, 0
+        elif work.way is Way.KEYS:
             work.counts.created += created
             work.counts.unchanged -= created
-        else:
-            work.counts.read, work.counts.created = read, created
 
     def _prove(self, lanes: Lanes) -> None:
         works = self._going()

@@ -95,7 +95,7 @@ class Shipping:
     def _swap_in(self, lane: Lane, work: Work, twin: TableName, plan: Plan) -> None:
         faults.point("before_swap")
         mark = _id(work, plan.nonce, "swap")
-        swapped = self._again(lane, work, lambda lane: lane.writer.swap(twin, work.table, mark, position=work.position))
+        swapped = self._again(lane, work, lambda lane: lane.writer.swap(twin, work.table, mark, position=work.settled))
         if not swapped:
             work.notes.append("other objects hang on the table: replaced row by row in one transaction, not swapped")
             how = self._merge(work, delete_missing=bool(work.key))
@@ -104,7 +104,7 @@ class Shipping:
 
     def _replace(self, lane: Lane, work: Work, stage: TableName, how: Merge, mark: str) -> None:
         """Everything of the scope is what is staged, in one transaction."""
-        with self._batch(lane, work, mark, position=work.position, ends=True) as todo:
+        with self._batch(lane, work, mark, position=work.settled, ends=True) as todo:
             if not todo:
                 return
             if not how.key:
@@ -254,7 +254,7 @@ class Shipping:
         """The slices of a load and those that are left of an earlier, broken run."""
         old = read_plan(work.head.plan, work.selection, work.job.spec_digest)
         if old is not None and old.way is work.way:
-            if old.lasting:
+            if old.lasting and work.key:
                 work.resumed = True
                 done = [_id(work, old.nonce, str(n)) in work.head.applied for n in range(len(old.slices))]
                 work.notes.append(f"resumed: {sum(done)} of {len(done)} slices were there already")
@@ -350,7 +350,7 @@ class Shipping:
             self._again(lane, work, partial(self._ended, work=work, mark=mark))
 
     def _ended(self, lane: Lane, work: Work, mark: str) -> None:
-        with self._batch(lane, work, mark, position=work.position, ends=True):
+        with self._batch(lane, work, mark, position=work.settled, ends=True):
             faults.point("before_end")
 
     @contextmanager

@@ -94,6 +94,11 @@ class Work:
         return Selection(self.table, self.names.there, conditions=self.scope, key=self.target_key)
 
     @property
+    def settled(self) -> str | None:
+        """The position that may be written down now: none while slices of an older moment may lack what came since."""
+        return None if self.resumed else self.position
+
+    @property
     def deletes(self) -> bool:
         return self.job.mode is Mode.CLONE
 

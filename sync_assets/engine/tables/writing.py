@@ -189,6 +189,10 @@ class TableTarget(TableSource, Protocol):
         """Put the fencing token into the head row (made if missing). Raises `Fenced` when it holds a larger one."""
         ...
 
+    def take_over_all(self, tokens: Mapping[str, int]) -> Mapping[str, Head]:
+        """`take_over` for many syncs at once. A head that holds a larger token is left and given back as it is."""
+        ...
+
     def peek(self, sync: str) -> Head:
         """The head row without touching it; ``Head(0, 0, None, None)`` when there is none, or no ledger yet."""
         ...

@@ -131,6 +131,13 @@ class MySQLTables:
         finally:
             line.close()
 
+    def take_over_all(self, tokens: Mapping[str, int]) -> Mapping[str, Head]:
+        line = Line(self.args, writes=True)
+        try:
+            return ledger.take_over_all(line, tokens)
+        finally:
+            line.close()
+
     def peek(self, sync: str) -> Head:
         return ledger.head(self._line, sync)
 

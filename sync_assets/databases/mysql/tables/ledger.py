@@ -5,8 +5,10 @@ Each function is one step inside a transaction that the caller began. Knows no o
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from sync_assets.databases.mysql.tables.line import Line, text
 from sync_assets.engine.errors import Fenced, Stop
@@ -16,6 +18,7 @@ from sync_assets.store.sql import read_named
 _SQL = read_named(Path(__file__).with_name("ledger.sql"))
 _LONGEST = 255  # characters of a name in the ledger
 _NO_TABLE = "1146"
+_NOWHERE = Head(0, 0, None, None)
 
 
 def make(line: Line) -> None:
@@ -35,32 +38,55 @@ def _hint(line: Line) -> str:
 
 
 def named(name: str) -> str:
-    """A name as a literal; one that is too long is cut and told apart by its hash."""
-    short = name if len(name) <= _LONGEST else f"{name[:200]}#{sha256(name.encode()).hexdigest()[:40]}"
-    return text(short)
+    """A name as a literal."""
+    return text(_short(name))
+
+
+def _short(name: str) -> str:
+    """A name that is too long is cut and told apart by its hash."""
+    return name if len(name) <= _LONGEST else f"{name[:200]}#{sha256(name.encode()).hexdigest()[:40]}"
 
 
 def head(line: Line, sync: str) -> Head:
     """The head row; an empty one when there is none, or no ledger."""
     try:
-        rows = line.ask(_SQL["head"].format(sync=named(sync)))
+        return _heads(line, [sync])[sync]
     except Stop as error:
         if error.code == _NO_TABLE:
-            return Head(0, 0, None, None)
+            return _NOWHERE
         raise
-    if not rows:
-        return Head(0, 0, None, None)
-    token, epoch, position, plan = rows[0]
-    applied = line.ask(_SQL["applied"].format(sync=named(sync), epoch=int(epoch)))
-    return Head(int(token), int(epoch), position, plan, frozenset(row[0] for row in applied))
+
+
+def _heads(line: Line, syncs: Sequence[str]) -> dict[str, Head]:
+    listed = ", ".join(map(named, syncs))
+    rows = {row[0]: row[1:] for row in line.ask(_SQL["heads"].format(syncs=listed))}
+    applied: dict[str, set[str]] = {}
+    for sync, batch in line.ask(_SQL["applied"].format(syncs=listed)) if rows else ():
+        applied.setdefault(sync, set()).add(batch)
+    return {sync: _head(rows.get(_short(sync)), applied.get(_short(sync), set())) for sync in syncs}
+
+
+def _head(row: Sequence[Any] | None, applied: Collection[str]) -> Head:
+    if row is None:
+        return _NOWHERE
+    token, epoch, position, plan = row
+    return Head(int(token), int(epoch), position, plan, frozenset(applied))
 
 
 def take_over(line: Line, sync: str, token: int) -> Head:
     """Raises `Fenced` when the row holds a larger token. Waits for whoever is writing under the old one."""
-    line.run(_SQL["take_over"].format(sync=named(sync), token=int(token)))
-    found = head(line, sync)
+    found = take_over_all(line, {sync: token})[sync]
     refuse_older(line.place, token, found.token)
     return found
+
+
+def take_over_all(line: Line, tokens: Mapping[str, int]) -> Mapping[str, Head]:
+    """The same for many syncs at once; a head that holds a larger token is left as it is."""
+    if not tokens:
+        return {}
+    rows = ", ".join(f"({named(sync)}, {int(token)})" for sync, token in sorted(tokens.items()))
+    line.run(_SQL["take_over"].format(rows=rows))
+    return _heads(line, list(tokens))
 
 
 def refuse_older(place: str, mine: int, there: int) -> None:

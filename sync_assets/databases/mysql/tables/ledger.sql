@@ -17,14 +17,15 @@ create table if not exists sync_assets_ledger (
 ) engine = InnoDB default character set utf8mb4 collate utf8mb4_bin
 
 -- take_over: never to a smaller token
-insert into sync_assets_head (sync, token) values ({sync}, {token})
-on duplicate key update token = greatest(token, {token})
+insert into sync_assets_head (sync, token) values {rows}
+on duplicate key update token = greatest(token, values(token))
 
--- head: as it is
-select token, epoch, position, plan from sync_assets_head where sync = {sync}
+-- heads: as they are
+select sync, token, epoch, position, plan from sync_assets_head where sync in ({syncs})
 
--- applied: the batches of the epoch
-select batch from sync_assets_ledger where sync = {sync} and epoch = {epoch}
+-- applied: the batches of their epochs
+select l.sync, l.batch from sync_assets_ledger l join sync_assets_head h on l.sync = h.sync and l.epoch = h.epoch
+ where h.sync in ({syncs})
 
 -- fence: others may look too, but nobody may take over before we are done
 select token, epoch from sync_assets_head where sync = {sync} lock in share mode

@@ -170,6 +170,9 @@ class PostgresTables:
     def take_over(self, sync: str, token: int) -> Head:
         return ledger.take_over(self.writing, sync, token)
 
+    def take_over_all(self, tokens: Mapping[str, int]) -> Mapping[str, Head]:
+        return ledger.take_over_all(self.writing, tokens)
+
     def writer(self, sync: str = "", token: int = 0) -> PostgresWriter:
         made = PostgresWriter(self._pool.take(writes=True), self._pool.give)
         return made.assigned(sync, token) if sync else made

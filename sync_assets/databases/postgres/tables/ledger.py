@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -44,48 +45,54 @@ def make(session: Session) -> None:
 
 def peek(session: Session, sync: str) -> Head:
     """The head row without touching it."""
-    if not is_there(session):
-        return _NOWHERE
-    rows = session.ask(SQL["head"], (sync,))
-    return _head(rows[0]) if rows else _NOWHERE
+    return _heads(session, [sync]).get(sync, _NOWHERE) if is_there(session) else _NOWHERE
 
 
 def take_over(session: Session, sync: str, token: int) -> Head:
-    """Put the token into the head row once no batch of an older one is open. Raises `Fenced` for an older token.
+    """Put the token into the head row once no batch of an older one is open. Raises `Fenced` for an older token."""
+    found = take_over_all(session, {sync: token})[sync]
+    if found.token > token:
+        raise _fenced(session, sync)
+    return found
+
+
+def take_over_all(session: Session, tokens: Mapping[str, int]) -> Mapping[str, Head]:
+    """The same for many syncs in one transaction; a head that holds a larger token is left as it is.
 
     A holder that was stopped in mid-batch keeps its transaction open for as long as it likes; its connection is
     ended, since the lease is ours.
     """
-    known = session.ask(SQL["head"], (sync,))
-    if known and known[0][0] == token:
-        return _head(known[0])  # ours already: other connections of this run may be in a batch
-    session.ask(SQL["appear"], (sync, token))
+    known = _heads(session, list(tokens)) if tokens else {}
+    if all(sync in known and known[sync].token == token for sync, token in tokens.items()):
+        return known  # ours already: other connections of this run may be in a batch
+    wanted: list[list[Any]] = [list(tokens), list(tokens.values())]
+    session.ask(SQL["appear"], wanted)
     try:
-        return _taken(session, sync, token, "1s")
+        return _taken(session, wanted, "1s")
     except Retry as error:
         if error.code != _HELD:
             raise
-    with_token = session.ask("select token from sync_assets.sync_assets_head where sync = %s", (sync,))
-    if with_token and with_token[0][0] < token:
-        session.ask(SQL["end_others"], (mark(sync),))
-    return _taken(session, sync, token, f"{max(1, session.args.silent_seconds)}s")
+    session.ask(SQL["end_others"], ([mark(sync) for (sync,) in session.ask(SQL["older"], wanted)],))
+    return _taken(session, wanted, f"{max(1, session.args.silent_seconds)}s")
 
 
-def _taken(session: Session, sync: str, token: int, patience: str) -> Head:
+def _taken(session: Session, wanted: list[list[Any]], patience: str) -> Mapping[str, Head]:
     try:
         session.ask(f"begin isolation level read committed; set local lock_timeout = '{patience}'")
-        found = int(session.ask(SQL["lock"], (sync,))[0][0])
-        if found > token:
-            raise _fenced(session, sync)
-        session.ask(SQL["take"], (token, sync))
-        head = _head(session.ask(SQL["head"], (sync,))[0])
+        session.ask(SQL["lock"], wanted[:1])
+        session.ask(SQL["take"], wanted)
+        heads = _heads(session, wanted[0])
         session.ask("commit")
-        return head
+        return heads
     finally:
         session.rollback()
 
 
-def _head(row: tuple[object, ...]) -> Head:
+def _heads(session: Session, syncs: list[str]) -> dict[str, Head]:
+    return {str(sync): _head(row) for sync, *row in session.ask(SQL["heads"], (syncs,))}
+
+
+def _head(row: Sequence[object]) -> Head:
     token, epoch, position, plan, applied = row
     assert isinstance(token, int) and isinstance(epoch, int) and isinstance(applied, list)  # noqa: S101 (the query's types)
     return Head(token, epoch, _text(position), _text(plan), frozenset(applied))

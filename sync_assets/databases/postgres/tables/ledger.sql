@@ -45,20 +45,26 @@ delete from sync_assets.sync_assets_ledger where sync = %s
 -- plan: written down under the fence
 update sync_assets.sync_assets_head set plan = %s, changed_at = now() where sync = %s and token = %s
 
--- appear: the row of a sync, if it is new
-insert into sync_assets.sync_assets_head (sync, token) values (%s, %s) on conflict (sync) do nothing
+-- appear: the rows of syncs that are new
+insert into sync_assets.sync_assets_head (sync, token)
+select * from unnest(%s::text[], %s::bigint[]) on conflict (sync) do nothing
 
--- lock: the row of a sync, against all batches under it
-select token from sync_assets.sync_assets_head where sync = %s for update
+-- lock: the rows of syncs, against all batches under them
+select sync from sync_assets.sync_assets_head where sync = any(%s) order by sync for update
 
--- take: the row of a sync
-update sync_assets.sync_assets_head set token = %s, changed_at = now() where sync = %s
+-- take: the rows of syncs, never for a smaller token
+update sync_assets.sync_assets_head h set token = w.token, changed_at = now()
+from unnest(%s::text[], %s::bigint[]) as w(sync, token) where h.sync = w.sync and h.token < w.token
 
--- head: where a sync stands
-select h.token, h.epoch, h.position, h.plan, coalesce((
+-- older: syncs that somebody holds under an older token
+select h.sync from sync_assets.sync_assets_head h
+join unnest(%s::text[], %s::bigint[]) as w(sync, token) on h.sync = w.sync and h.token < w.token
+
+-- heads: where syncs stand
+select h.sync, h.token, h.epoch, h.position, h.plan, coalesce((
   select array_agg(l.batch) from sync_assets.sync_assets_ledger l where l.sync = h.sync and l.epoch = h.epoch), '{}')
-from sync_assets.sync_assets_head h where h.sync = %s
+from sync_assets.sync_assets_head h where h.sync = any(%s)
 
 -- end_others: hang up on those who still hold batches of the sync open, under an older token
 select pg_terminate_backend(pid) from pg_stat_activity
-where application_name = %s and usename = current_user and datname = current_database() and pid <> pg_backend_pid()
+where application_name = any(%s) and usename = current_user and datname = current_database() and pid <> pg_backend_pid()

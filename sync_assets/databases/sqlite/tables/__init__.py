@@ -149,6 +149,10 @@ class SqliteTables:
         with closing(dial(self.args, write=True)) as connection, transaction(connection, self.place):
             return ledger.take_over(connection, sync, token)
 
+    def take_over_all(self, tokens: Mapping[str, int]) -> Mapping[str, Head]:
+        with closing(dial(self.args, write=True)) as connection, transaction(connection, self.place):
+            return {sync: ledger.put(connection, sync, token) for sync, token in tokens.items()}
+
     def peek(self, sync: str) -> Head:
         with self._open() as connection:
             return ledger.head(connection, sync) if ledger.there(connection) else ledger.NOTHING

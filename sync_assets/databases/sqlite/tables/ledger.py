@@ -38,15 +38,20 @@ def head(connection: sqlite3.Connection, sync: str) -> Head:
 
 def take_over(connection: sqlite3.Connection, sync: str, token: int) -> Head:
     """Raises `Fenced` when the head row holds a larger token."""
+    found = put(connection, sync, token)
+    if found.token > token:
+        raise fenced(sync)
+    return found
+
+
+def put(connection: sqlite3.Connection, sync: str, token: int) -> Head:
+    """The token into the head row, unless that holds a larger one."""
     connection.execute(
         "insert into main.sync_assets_head (sync, token) values (?, ?) on conflict (sync) do update"
         " set token = excluded.token where excluded.token > token",
         (sync, token),
     )
-    found = head(connection, sync)
-    if found.token > token:
-        raise fenced(sync)
-    return found
+    return head(connection, sync)
 
 
 def fence(connection: sqlite3.Connection, sync: str, token: int) -> tuple[int, str | None]:

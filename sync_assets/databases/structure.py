@@ -213,7 +213,7 @@ def _lost_parts(one: Wanted, targets: Mapping[TableName, Wanted]) -> Iterator[st
         if not index.plain:
             yield f"{one.table}: index {index.name} is of a special kind and not carried over"
     for key in one.source.foreign_keys:
-        if key.to not in targets:
+        if key.to not in targets and key.to not in one.beside:
             yield f"{one.table}: foreign key {key.name} points to {key.to}, which is not copied"
 
 

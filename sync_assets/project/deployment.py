@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from sync_assets.engine.errors import Stop
+from sync_assets.engine.tables.shape import TableName
 from sync_assets.project import documents
 from sync_assets.project.faults import listed
 from sync_assets.project.replica_spec import DatabaseReplicaSpec
@@ -22,7 +23,8 @@ class PlacedSync:
     `schedule` is the sync's own or the file's. `file` is the short name of the file: that of the folder for a
     `defs.yaml`. `document` and `position` say where in the file it stands. `homes` are the schemas that tables without
     a written one are in, at the source and the target; empty where that is not known without asking. `replica` is the
-    name of the replica that a table belongs to, empty for a sync that stands by itself.
+    name of the replica that a table belongs to, empty for a sync that stands by itself; `beside` says where that takes
+    other tables of the source.
     """
 
     spec: SyncSpec
@@ -37,6 +39,7 @@ class PlacedSync:
     position: int = 0
     homes: tuple[str, str] = ("", "")
     replica: str = ""
+    beside: Callable[[TableName], TableName | None] | None = field(default=None, compare=False, repr=False)
 
     @property
     def into_table(self) -> bool:

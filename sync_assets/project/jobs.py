@@ -81,6 +81,7 @@ def _job(
         append_column=spec.append_column,
         spec_digest=digest_of(spec),
         lease=_lease(placed, target),
+        beside=placed.beside,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from sync_assets.databases.base import name_parts
@@ -131,7 +132,14 @@ def sync_of(placed: PlacedReplica, name: TableName, homes: tuple[str, str]) -> P
         document=placed.document,
         homes=homes,
         replica=spec.name,
+        beside=partial(_goes, spec, homes),
     )
+
+
+def _goes(spec: DatabaseReplicaSpec, homes: tuple[str, str], name: TableName) -> TableName | None:
+    """Where the replica takes a table; None for one that it leaves out."""
+    is_meant = _is_meant(spec, TableEntry(name, TableKind.TABLE), homes[0])
+    return destination(spec, name, homes) if is_meant else None
 
 
 def _sync_spec(spec: DatabaseReplicaSpec, own: TableOverride, name: TableName, homes: tuple[str, str]) -> SyncSpec:

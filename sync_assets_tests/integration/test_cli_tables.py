@@ -149,6 +149,30 @@ def test_one_table_of_a_replica(tables: Tables) -> None:
     assert tables("run", "days", "-t", "x").code == 2
 
 
+POINTS = (
+    "select confrelid::regclass::text from pg_constraint where contype = 'f' and conrelid = 'copied.orders'::regclass"
+)
+
+
+def test_one_table_keeps_the_foreign_key_to_another_of_its_replica(tables: Tables) -> None:
+    """`into` moves all tables of a schema, also those that a run is not about."""
+    tables.dw("create table public.customers (id int primary key, name text)")  # somebody else's
+    assert tables("run", "copy").code == 0
+    assert tables.dw(POINTS) == [("copied.customers",)]
+    tables.shop("update orders set status = 'paid' where id = 1")
+    again = tables("run", "copy", "-t", "orders")
+    assert (again.code, "structure:" in again.out) == (0, False), again
+    assert tables("verify", "copy", "-t", "orders").code == 0
+    tables.dw("drop schema copied cascade")
+    alone = tables("run", "copy", "-t", "orders")
+    assert alone.code == 0
+    assert "points to copied.customers, which the target does not have" in alone.out
+    assert tables.dw(POINTS) == []
+    assert tables("run", "copy", "-t", "customers").code == 0
+    assert tables("run", "copy", "-t", "orders").code == 0
+    assert tables.dw(POINTS) == [("copied.customers",)]
+
+
 def test_one_bad_table_does_not_hold_up_the_others(tables: Tables) -> None:
     tables.dw("create schema copied", "create view copied.customers as select 1 as id, 'x'::text as name")
     said = tables("run", "copy")

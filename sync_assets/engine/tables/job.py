@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -66,6 +66,8 @@ class TableJob:
     append_column: str = "sync_batch"
     spec_digest: str = ""
     lease: str = ""  # jobs of one name share a lease; empty: one for the target table
+    # where other tables of the source go, that the run may not be about; None for one that goes nowhere
+    beside: Callable[[TableName], TableName | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

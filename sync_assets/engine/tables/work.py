@@ -119,7 +119,14 @@ def wanted(job: TableJob, shape: TableShape) -> Wanted:
     columns = tuple(c.renamed(job.columns.get(c.name) or c.name) for c in kept(job, shape))
     over = {c.name: job.columns.get(c.name) or c.name for c in kept(job, shape)}
     key = key_of(job, shape)
-    return Wanted(shape, job.target, columns, tuple(over[k] for k in key), over)
+    return Wanted(shape, job.target, columns, tuple(over[k] for k in key), over, _beside(job, shape))
+
+
+def _beside(job: TableJob, shape: TableShape) -> Mapping[TableName, TableName]:
+    if job.beside is None:
+        return {}
+    found = {key.to: job.beside(key.to) for key in shape.foreign_keys}
+    return {here: there for here, there in found.items() if there is not None}
 
 
 def kept(job: TableJob, shape: TableShape) -> Sequence[ColumnShape]:

@@ -27,6 +27,7 @@ class Wanted:
 
     `columns` are the source's, under the names they have in the target. `key` are names in the target. `names` says
     for columns that changed their name what they are called in the target: indexes and foreign keys follow it.
+    `beside` says where tables go that the foreign keys point to and that this run may not be about.
     """
 
     source: TableShape
@@ -34,6 +35,7 @@ class Wanted:
     columns: tuple[ColumnShape, ...]
     key: tuple[str, ...]
     names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    beside: Mapping[TableName, TableName] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

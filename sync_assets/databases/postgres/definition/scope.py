@@ -37,6 +37,8 @@ def scope_of(ask: Ask, wanted: Sequence[Wanted]) -> tuple[Scope, dict[Name, Want
         wishes[old] = wish
         _add(draft, oid, old, wish, is_root=old in roots)
     _sequences(ask, draft)
+    for there, to in ((n, t) for w in wanted for n, t in w.beside.items()):
+        draft.relations.setdefault(Name(there.schema, there.name), Name(to.schema, to.name))
     changed = {a: b for a, b in draft.relations.items() if a != b}
     return Scope(draft.tables, Renaming(changed, draft.columns), draft.kept, draft.gone), wishes
 

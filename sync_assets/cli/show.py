@@ -103,8 +103,8 @@ def numbers(counts: Counts) -> list[str]:
 
 
 def _remarks(done: Report) -> Iterator[str]:
-    yield (
-        f"{done.requests:,} requests, {done.bytes_sent:,} bytes sent, {done.bytes_received:,} received, "
+    yield (f"{done.requests:,} requests, " if _thing(done) == "board" else "") + (
+        f"{done.bytes_sent:,} bytes sent, {done.bytes_received:,} received, "
         f"{done.seconds:.1f} s, {done.rows_per_second:,.0f} rows/s; delivery: {done.delivery}"
     )
     if done.duplicates:
@@ -125,11 +125,15 @@ def _remarks(done: Report) -> Iterator[str]:
 def _agreement(done: Report) -> str:
     """What "equal" means after a run of this mode: only clone makes both sides the same."""
     inside = "in the table" if _thing(done) == "table" else "on the board"
+    if any("rows were counted" in note for note in done.notes):
+        return "the counts of both sides agree"
     said = {
         Mode.CLONE: f"the {_thing(done)} equals the source",
         Mode.FULL: f"every row of the source is {inside} as it is there",
         Mode.OVERWRITE: f"every row of the source is {inside} as it is there",
     }.get(done.mode, f"what was to be written is {inside}")
+    if any(note.startswith("compared: ") for note in done.notes):  # by watermark
+        said = f"every row that was compared is {inside} as it is in the source"
     return said + (", besides the rejected rows" if done.counts.rejected else "")
 
 

@@ -89,3 +89,18 @@ def test_help_names_every_exit_code_and_loads_nothing_heavy():
 def test_only_clone_is_said_to_make_both_sides_equal(capsys, mode, rejected, says):
     show.report(Report("s", mode, Delivery.TOKEN, equal=True, counts=Counts(read=1, rejected=rejected)))
     assert says in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("notes", "says"),
+    [
+        ((), "the table equals the source"),
+        (("these columns cannot be compared by digest: rows were counted instead",), "the counts of both sides agree"),
+        (("compared: rows with at from 5 on",), "every row that was compared is in the table as it is in the source"),
+    ],
+)
+def test_no_more_is_said_of_a_table_than_was_compared(capsys, notes, says):
+    show.report(Report("s", Mode.CLONE, Delivery.LEDGER, equal=True, counts=Counts(read=1), notes=notes))
+    said = capsys.readouterr().out
+    assert says in said.splitlines()
+    assert "requests" not in said

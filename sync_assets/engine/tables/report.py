@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -85,7 +86,8 @@ def _notes(job: TableJob, structure: Structure, works: Sequence[Work]) -> tuple[
 
 def _about(line: str, job: TableJob) -> bool:
     """Designs speak of all tables of a run; each line names its table."""
-    return job.target.name in line or (job.source is not None and job.source.name in line)
+    names = [job.target.name, *([job.source.name] if job.source is not None else [])]
+    return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", line) for name in names)
 
 
 def foreseen(work: Work, here: Reader) -> None:

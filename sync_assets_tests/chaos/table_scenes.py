@@ -27,7 +27,7 @@ KILLED = -9
 SERVERS = ("postgres", "mysql")
 PAIRS = tuple(itertools.product(SERVERS, SERVERS))
 COLUMNS = ("id", "name", "price", "at", "n")
-_TABLE = "create table {name} (id bigint {key}, name varchar(60), price numeric(12,2), at {clock}, n int {more})"
+_TABLE = "create table {name} (id bigint {key}, name varchar(60), price numeric(12,2), at {clock}, n bigint {more})"
 Row = dict[str, Any]
 
 
@@ -57,8 +57,9 @@ class Pair:
 
     def insert(self, first: int, last: int, table: str = "items", **columns: str) -> None:
         """Rows with these ids into the source. `columns` replace the SQL of a value, which may use `i`."""
-        values = {"id": "{i}", "name": "'第 {i} 件 é'", "price": "{i}.25", "at": "'2026-10-01 08:{m:02}:00'", "n": "{i}"}
-        values |= columns
+        values = {
+            "id": "{i}", "name": "'第 {i} 件 é'", "price": "{i}.25", "at": "'2026-10-01 08:{m:02}:00'", "n": "{i}", **columns
+        }  # fmt: skip
         for start in range(first, last + 1, 1000):
             many = (
                 ", ".join(values[c] for c in COLUMNS).format(i=i, m=i % 60)
@@ -112,7 +113,7 @@ def _plain(value: Any) -> Any:
 
 
 WAYS: Mapping[str, Mapping[str, Any]] = {
-    "heap": {"mode": "full", "key": ("id",)},
+    "heap": {"mode": "full", "key": ("id",), "policy": "ignore"},
     "created": {"mode": "clone"},
     "swapped": {"mode": "clone", "changes": "whole"},
     "merged": {"mode": "full", "changes": "whole"},
@@ -192,13 +193,18 @@ class Scene:
             self.pair.judge(table="boxes")
 
     def settle(self) -> None:
-        """One more run finds nothing to do, and nothing of ours lies about."""
+        """One more run finds nothing to do. A stage that a dead run left lies there until the next one that ships."""
         for report in self.run():
             counts = report.counts
-            if self.way not in ("swapped",):  # which makes everything anew each time
+            if self.way != "swapped":  # which makes everything anew each time
                 assert (counts.created, counts.updated, counts.deleted) == (0, 0, 0), str(counts)
             assert counts.balanced
             assert report.equal is True
+        if self.pair.leftovers():
+            for table, _ in self.jobs:
+                self.pair.here(f"update {table} set name = 'after all', at = '2026-11-01 10:00:00' where id = 100")
+            self.run()
+            self.judge()
         assert self.pair.leftovers() == []
 
 

@@ -11,6 +11,7 @@ in the target's ledger.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ class TablesRun:
     accept_empty: bool = False
     clock: Callable[[], float] = steady
     lease_seconds: float = SECONDS
+    sleep: Callable[[float], None] = time.sleep
     works: list[Work] = field(default_factory=list)
     tokens: dict[str, int] = field(default_factory=dict)  # by sync
     received: int = 0
@@ -182,8 +184,9 @@ class TablesRun:
         references = self._references(structure)
         pointed = frozenset(to for tables in references.values() for to in tables)
         shipping = Shipping(
-            self.source, self.target, snapshot, lanes, self.pace.slice_bytes, pointed, self.accept_empty
-        )
+            self.source, self.target, snapshot, lanes, self.pace.slice_bytes, pointed, self.accept_empty,
+            self.sleep,
+        )  # fmt: skip
         self._done = 0
         orders = generations(references)
         for tables in orders:

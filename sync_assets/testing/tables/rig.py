@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -67,9 +68,13 @@ class Site:
 
 
 def job(site: Site, table: str, **settings: Any) -> TableJob:
-    """A job from plain values, as they travel. The table has the same name on both sides."""
+    """A job from plain values, as they travel. The table has the same name on both sides.
+
+    The lease does not change its name with the way to the target: through a proxy it is the same table.
+    """
     named = [TableName(_schema(end), table) for end in (site.there, site.here)]
-    made: dict[str, Any] = {"mode": "clone", "changes": "auto", "delete_limit": WIDE, **settings}
+    made: dict[str, Any] = {"mode": "clone", "changes": "auto", "delete_limit": WIDE}
+    made |= {"lease": f"rig {site.there.args['database']}.{table}", **settings}
     made |= {"mode": Mode(made["mode"]), "changes": Changes(made["changes"])}
     made |= {"delete_limit": DeleteLimit(*made["delete_limit"]), "key": tuple(made.get("key", ()))}
     return TableJob(f"copy_{table}", named[0], named[1], **made)
@@ -89,6 +94,7 @@ class Hands:
     source: Callable[[TableTarget], TableSource] = lambda opened: opened
     target: Callable[[TableTarget], TableTarget] = lambda opened: opened
     clock: Callable[[], float] = steady
+    sleep: Callable[[float], None] = time.sleep
     owner: str = ""
 
 
@@ -101,6 +107,7 @@ def run(site: Site, jobs: Sequence[TableJob], hands: Hands | None = None) -> lis
         made = TablesRun(
             jobs, hands.source(source), hands.target(target), store, hands.owner or holder_name("rig"),
             pace=Pace(site.streams, site.slice_bytes), clock=hands.clock, lease_seconds=site.lease_seconds,
+            sleep=hands.sleep,
         )  # fmt: skip
         outcomes = list(made.execute().values())
     finally:

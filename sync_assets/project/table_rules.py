@@ -25,6 +25,7 @@ _BOARD_ONLY = (
     "duplicates",
     "verify",
     "batch_rows",
+    "append_column",
 )
 _TABLE_ONLY = ("into", "where", "changes", "proof", "schema_changes", "create", "allow_writing_role")
 _BOARD_COLUMNS = ("type", "format", "currency", "options", "person_id")
@@ -59,6 +60,9 @@ def of_table(sync: SyncSpec, source: str | None, target: str | None) -> Iterator
             right = "leave it out, and write into: schema.table" if name == "bitable" else "leave it out"
             yield Trouble((name,), f"is for boards, and the target {target} is a database", right)
     yield from columns(sync.columns)
+    if sync.mode is Mode.APPEND:
+        yield Trouble(("mode",), "append would copy every row again with each run", "use full or incremental, which need"
+                      " a key, or clone, which replaces the whole table")  # fmt: skip
     if sync.query is not None and sync.into is None:
         yield Trouble(("into",), "is missing", "a query has no name of its own: write schema.table or table")
     if sync.query is not None and not sync.key and sync.mode in _KEYED:

@@ -1,4 +1,4 @@
-"""Runs over tables on real databases, each pair: the first run, the second, the changed row, the deleted one, the guard."""
+"""Runs over tables on real databases, each pair: first and second run, changed and deleted rows, guards, plans."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ class Between:
 
         return opened()
 
-    def rows(self, table: str = "items", columns: str = "id, name, price, n", order: str = "1") -> list[tuple[Any, ...]]:
+    def rows(
+        self, table: str = "items", columns: str = "id, name, price, n", order: str = "1"
+    ) -> list[tuple[Any, ...]]:
         return _plain(self.there.execute(f"select {columns} from {table} order by {order}"))
 
     def source_rows(self, table: str = "items", columns: str = "id, name, price, n") -> list[tuple[Any, ...]]:
@@ -273,7 +275,9 @@ def test_rows_since_the_watermark_are_read_and_late_ones_found(items: Between):
     job = items.job(mode=Mode.FULL, watermark="n", lookback=2)
     items.here.execute("update items set n = id")
     items.one(job)
-    items.here.execute("insert into items values (400, 'new', null, 400)", "update items set name = 'late' where n = 299")
+    items.here.execute(
+        "insert into items values (400, 'new', null, 400)", "update items set name = 'late' where n = 299"
+    )
     items.here.execute("update items set name = 'not seen' where n = 3")
     report = items.one(job)
     assert report.counts == Counts(read=4, created=1, updated=1, unchanged=2)
@@ -319,8 +323,7 @@ def test_a_large_table_is_loaded_in_slices(items: Between):
 
 def test_rows_that_do_not_fit_are_set_aside(items: Between):
     items.there.execute(
-        "create table items (id bigint primary key, name varchar(40), price decimal(12,2), n integer, "
-        "check (n < 6))"
+        "create table items (id bigint primary key, name varchar(40), price decimal(12,2), n integer, check (n < 6))"
     )
     job = items.job(mode=Mode.FULL, reject_limit=100)
     report = items.one(job)

@@ -48,7 +48,7 @@ def test_a_relative_file_counts_from_the_project(tmp_path: Path, monkeypatch: py
 
 
 def test_a_file_open_to_all_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    file = tmp_path / "secret"
+    file = tmp_path / "open-to-all"  # no word that another test may have made a secret: those are masked in the log
     file.write_text(VALUE)
     file.chmod(0o600)
     resolve(f"file:{file}")

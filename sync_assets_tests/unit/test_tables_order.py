@@ -9,7 +9,11 @@ from sync_assets.engine.tables.order import generations
 
 
 def test_referenced_tables_come_first():
-    assert generations({"line": ["order"], "order": ["customer"], "customer": []}) == [["customer"], ["order"], ["line"]]
+    assert generations({"line": ["order"], "order": ["customer"], "customer": []}) == [
+        ["customer"],
+        ["order"],
+        ["line"],
+    ]
 
 
 def test_what_is_not_listed_and_oneself_do_not_matter():

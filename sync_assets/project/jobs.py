@@ -56,6 +56,9 @@ def _job(
     changes: Changes | None,
 ) -> TableJob:
     spec = placed.spec
+    if mode is Mode.APPEND:
+        hint = "use full or incremental, which need a key, or clone, which replaces the whole table"
+        raise Stop(f"{spec.name}: append would copy every row again with each run", hint=hint)
     own = spec.table and source.name_of(spec.table)
     into = spec.into or _last_part(spec.table or "")
     return TableJob(

@@ -61,8 +61,8 @@ def of_table(sync: SyncSpec, source: str | None, target: str | None) -> Iterator
             yield Trouble((name,), f"is for boards, and the target {target} is a database", right)
     yield from columns(sync.columns)
     if sync.mode is Mode.APPEND:
-        yield Trouble(("mode",), "append would copy every row again with each run", "use full or incremental, which need"
-                      " a key, or clone, which replaces the whole table")  # fmt: skip
+        right = "use full or incremental, which need a key, or clone, which replaces the whole table"
+        yield Trouble(("mode",), "append would copy every row again with each run", right)
     if sync.query is not None and sync.into is None:
         yield Trouble(("into",), "is missing", "a query has no name of its own: write schema.table or table")
     if sync.query is not None and not sync.key and sync.mode in _KEYED:

@@ -37,7 +37,9 @@ def prove(source: TableSource, target: TableSource, work: Work, both: Both) -> N
 
 
 def _claimed(work: Work) -> tuple[Condition, ...]:
+    """By watermark only what was read is claimed; older rows may differ, and deleted ones stay."""
     if work.way is Way.SINCE and work.since is not None and work.job.watermark is not None:
+        work.notes.append(f"compared: rows with {work.job.watermark} from {work.since} on")
         return (Condition(work.job.watermark, ">=", work.since),)
     return ()
 

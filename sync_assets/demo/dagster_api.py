@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,6 +33,9 @@ query { repositoriesOrError { __typename ... on RepositoryConnection { nodes { n
 _STATUS = """
 query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode { partitionKeys
   assetPartitionStatuses { __typename ... on TimePartitionStatuses { ranges { status startKey endKey } } } } } }"""
+_WRITTEN = """
+query ($key: AssetKeyInput!) { assetOrError(assetKey: $key) { ... on Asset { assetMaterializations(limit: 100) {
+  runId metadataEntries { label ... on IntMetadataEntry { intValue } } } } } }"""
 
 
 class Dagster:
@@ -73,14 +77,27 @@ class Dagster:
 
     def materialize(self, asset: Sequence[str], first: str = "", last: str = "") -> str:
         """Launch a run of one asset, or of its partitions from `first` to `last`; its id."""
+        return self.materialize_all([asset], first, last)
+
+    def materialize_all(self, assets: Sequence[Sequence[str]], first: str = "", last: str = "") -> str:
+        """Launch one run of several assets; those with partitions from `first` to `last`, the others whole; its id."""
         selector = {
             "repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "pipelineName": "__ASSET_JOB",
-            "assetSelection": [{"path": list(asset)}],
+            "assetSelection": [{"path": list(asset)} for asset in assets],
         }  # fmt: skip
         ends = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last or first}
         tags = [{"key": name, "value": value} for name, value in ends.items() if first]
         params = {"selector": selector, "mode": "default", "runConfigData": {}, "executionMetadata": {"tags": tags}}
         return str(self._launched(_LAUNCH_RUN, "launchRun", params)["run"]["runId"])
+
+    def written(self, asset: Sequence[str], run_id: str) -> Counter[str]:
+        """The numbers that a run has written to an asset as metadata, summed over its partitions."""
+        found = self.query(_WRITTEN, key={"path": list(asset)})["assetOrError"].get("assetMaterializations", [])
+        numbers: Counter[str] = Counter()
+        for event in found:
+            if event["runId"] == run_id:
+                numbers.update({e["label"]: e["intValue"] for e in event["metadataEntries"] if e.get("intValue")})
+        return numbers
 
     def backfill(self, asset: Sequence[str], keys: Sequence[str]) -> str:
         """Launch a backfill of these partitions of one asset; its id."""

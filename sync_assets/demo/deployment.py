@@ -9,11 +9,13 @@ from datetime import date
 from pathlib import Path
 from secrets import token_urlsafe
 
+from sync_assets.demo import warehouse
 from sync_assets.demo.shop import DATABASE, READER
+from sync_assets.demo.warehouse import Warehouse
 from sync_assets.testing.bitable import Emulator
 from sync_assets.testing.servers import Server
 
-ORDERS, CUSTOMERS = "orders_board", "customers_board"
+ORDERS, CUSTOMERS, COPY = "orders_board", "customers_board", "warehouse_copy"
 ORDERS_QUERY = """select order_no as 订单号, customer as 客户, status as 状态, amount as 金额, paid as 已付款,
                  note as 备注, created_at as 下单时间, updated_at as 更新时间
           from orders
@@ -31,6 +33,14 @@ attributes:
       database: {database}
       user: {user}
       password: file:{secrets}/shop
+      tls: prefer
+    - name: warehouse
+      type: postgres
+      host: {copy_host}
+      port: {copy_port}
+      database: {copy_database}
+      user: {copy_user}
+      password: file:{secrets}/warehouse
       tls: prefer
     - name: feishu
       type: feishu
@@ -78,6 +88,22 @@ attributes:
         joined: {{field: 注册日期}}
         updated_at: {{skip: true}}
       schedule: "*/30 * * * *"
+---
+type: sync_assets.components.DatabaseReplica
+attributes:
+  name: {copy}
+  title: 数据仓库
+  source: shop
+  target: warehouse
+  tables: ["{home}.*"]
+  into: {{{home}: {schema}}}
+  mode: clone
+  schedule: "*/15 * * * *"
+  alerts: ops_group
+  streams: 1
+  overrides:
+    {home}.order_lines:
+      partitions: {{every: day, start: {start}, column: sold_at}}
 """
 
 
@@ -96,26 +122,27 @@ class Deployment:
         return self.home / "defs"
 
 
-def write(home: Path, root: Path, server: Server, emulator: Emulator, password: str, first: date) -> Deployment:
-    """Make two boards, write the deployment that fills them, and return it."""
+def write(
+    home: Path, root: Path, server: Server, copy: Warehouse, emulator: Emulator, password: str, first: date
+) -> Deployment:
+    """Make two boards, write the deployment that fills them and the warehouse, and return it."""
     base = emulator.make_base("山海商店", time_zone="Asia/Shanghai")
     orders = emulator.make_table(base, "订单看板", [{"field_name": "订单号", "type": 1}])
     customers = emulator.make_table(base, "客户名册", [{"field_name": "编号", "type": 2}])
     secrets = home / "secrets"
-    secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
     bot_secret = token_urlsafe(16)
     bot_url = emulator.make_bot(secret=bot_secret)
-    for name, value in {
-        "shop": password, "feishu": emulator.app_secret, "webhook": bot_url, "bot": bot_secret,
-    }.items():  # fmt: skip
-        path = secrets / name
-        path.touch(mode=0o600)
-        path.write_text(value)
+    _keep_secrets(secrets, {
+        "shop": password, "warehouse": copy.password, "feishu": emulator.app_secret, "webhook": bot_url,
+        "bot": bot_secret,
+    })  # fmt: skip
     links = emulator.link(base, orders), emulator.link(base, customers)
     text = YAML.format(
         kind="mysql" if server.kind == "mysql" else "postgres", host=server.host, port=server.port, database=DATABASE,
         user=READER, secrets=secrets, feishu=emulator.url, app_id=emulator.app_id, orders=ORDERS, customers=CUSTOMERS,
         query=ORDERS_QUERY, orders_link=links[0], customers_link=links[1], start=first.isoformat(), windows=14,
+        copy=COPY, copy_host=copy.server.host, copy_port=copy.server.port, copy_database=warehouse.DATABASE,
+        copy_user=warehouse.LOADER, schema=warehouse.SCHEMA, home=DATABASE if server.kind == "mysql" else "public",
     )  # fmt: skip
     folder = home / "defs" / "shop"
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,6 +150,14 @@ def write(home: Path, root: Path, server: Server, emulator: Emulator, password: 
     deployment = Deployment(home, _environment(home, root), base, *links)
     _write_environment(home / "env", deployment.environment)
     return deployment
+
+
+def _keep_secrets(folder: Path, values: Mapping[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name, value in values.items():
+        path = folder / name
+        path.touch(mode=0o600)
+        path.write_text(value)
 
 
 def _environment(home: Path, root: Path) -> dict[str, str]:

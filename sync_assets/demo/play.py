@@ -1,5 +1,6 @@
 """The demo's story, step by step, said aloud while it happens.
 
+Three acts: two boards are filled; a day fails and is backfilled; a warehouse gets a copy of the shop (`copying`).
 Every start is a new one: servers, boards and the demo's own Dagster storage are made fresh below SYNC_ASSETS_HOME/demo,
 apart from a deployment of your own.
 """
@@ -20,8 +21,10 @@ from pathlib import Path
 
 from sync_assets.demo import compare, deployment
 from sync_assets.demo.compare import Comparison
+from sync_assets.demo.copying import Copying
 from sync_assets.demo.dagster_api import Dagster, dagster_dev
-from sync_assets.demo.shop import DAYS, ZONE, Shop, shop_server
+from sync_assets.demo.shop import DAYS, TABLES, ZONE, Shop, shop_server
+from sync_assets.demo.warehouse import Warehouse, warehouse
 from sync_assets.engine.errors import Stop
 from sync_assets.store import embedded
 from sync_assets.store.home import home as sync_assets_home
@@ -39,6 +42,7 @@ class Stage:
     """Everything that runs while the demo does."""
 
     shop: Shop
+    warehouse: Warehouse
     emulator: Emulator
     files: deployment.Deployment
     dagster: Dagster
@@ -50,7 +54,7 @@ class Stage:
 
 
 def main(*, once: bool) -> int:
-    """The command ``sync-assets demo``: 0 when both boards equal their tables, 1 when one does not."""
+    """The command ``sync-assets demo``: 0 when boards and copies equal their tables, 1 when one does not."""
     started = time.monotonic()
 
     def say(text: str) -> None:
@@ -66,17 +70,19 @@ def _table(results: list[Comparison]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="boards compared with their tables, row by row, cell by cell")
-    for name in ("board", "rows", "records", "lost", "too many", "different", "result"):
-        table.add_column(name, justify="left" if name in ("board", "result") else "right")
+    table = Table(title="boards and copies compared with the shop, row by row, value by value")
+    table.add_column("board or copy", no_wrap=True)
+    for name in ("shop", "there", "lost", "too many", "different"):
+        table.add_column(name, justify="right")
+    table.add_column("result")
     for r in results:
         counts = (r.rows, r.records, len(r.lost), len(r.extra), len(r.differing))
-        table.add_row(r.board, *map(str, counts), "equal" if r.equal else "DIFFERENT")
+        table.add_row(r.name, *map(str, counts), "equal" if r.equal else "DIFFERENT")
     Console().print(table)
 
 
 def play(*, once: bool, say: Say) -> list[Comparison]:
-    """Set the stage, play the story; without `once` trade on until Ctrl-C. Returns the comparison of both boards."""
+    """Set the stage, play the story; without `once` trade on until Ctrl-C. Returns how boards and copies compare."""
     with set_stage(say) as stage:
         _story(stage)
         results = _compared(stage)
@@ -95,9 +101,11 @@ def set_stage(say: Say) -> Iterator[Stage]:
     with ExitStack() as stack:
         _sweep(home)
         shop, password = _open_shop(stack, say)
+        say("the warehouse is a private PostgreSQL, still empty")
+        copy = stack.enter_context(warehouse(secrets.token_urlsafe(12)))
         emulator = stack.enter_context(Emulator.start(Config()))
         first = (datetime.now(ZONE) - timedelta(days=DAYS)).date()
-        files = deployment.write(home, root, shop.server, emulator, password, first)
+        files = deployment.write(home, root, shop.server, copy, emulator, password, first)
         say("starting the embedded PostgreSQL (control database and Dagster's storage)")
         embedded.ensure_running(home=home)
         stack.callback(embedded.stop, home)
@@ -108,7 +116,7 @@ def set_stage(say: Say) -> Iterator[Stage]:
         say(f"Dagster UI    {dagster.url}")
         say(f"board 订单    {files.orders_link}")
         say(f"board 客户    {files.customers_link}")
-        yield Stage(shop, emulator, files, dagster, say)
+        yield Stage(shop, copy, emulator, files, dagster, say)
 
 
 def _sweep(home: Path) -> None:
@@ -145,31 +153,42 @@ def _port() -> int:
 def _story(stage: Stage) -> None:
     say, dagster = stage.say, stage.dagster
     keys = sorted(k for group in dagster.partitions(ORDERS).values() for k in group)
-    gap = keys[-3]
+    gap, days = keys[-3], (keys[0], keys[-1])
+    copying = Copying(dagster, stage.warehouse, stage.files, say)
     say(f"filling both boards: 客户 whole, 订单 by days, {gap} held back")
-    _materialize(stage, CUSTOMERS)
-    _materialize(stage, ORDERS, keys[0], keys[-4])
-    _materialize(stage, ORDERS, keys[-2], keys[-1])
-    _break_and_mend(stage, gap)
-    say("business goes on: new orders, changed ones, cleared notes; both boards again")
+    _together(stage, dagster.materialize(CUSTOMERS), dagster.materialize(ORDERS, keys[0], keys[-4]))
+    _together(stage, dagster.materialize(ORDERS, keys[-2], keys[-1]))
+    mended = _break_and_mend(stage, gap)
+    say("meanwhile the warehouse: a copy of the whole shop, from one database to another")
+    first = copying.start(*days)
+    _together(stage, first)
+    copying.say_filled(first)
+    _expect(dagster.wait_backfill(mended), "COMPLETED_SUCCESS")
+    _expect_alert(stage, 2)
+    _trade_on(stage, copying, days)
+    copying.damage_and_repair()
+
+
+def _trade_on(stage: Stage, copying: Copying, days: tuple[str, str]) -> None:
+    stage.say("business goes on: new orders, changed ones, cleared notes; boards and warehouse again")
     for _ in range(5):
         stage.shop.trade()
-    _materialize(stage, CUSTOMERS)
-    _materialize(stage, ORDERS, keys[0], keys[-1])
+    second = copying.start(*days)
+    _together(stage, second, stage.dagster.materialize(CUSTOMERS), stage.dagster.materialize(ORDERS, *days))
+    copying.say_shipped(second)
 
 
-def _materialize(
-    stage: Stage, asset: tuple[str, ...], first: str = "", last: str = "", status: str = "SUCCESS"
-) -> None:
-    _expect(stage.dagster.wait_run(stage.dagster.materialize(asset, first, last)), status)
+def _together(stage: Stage, *run_ids: str) -> None:
+    for run_id in run_ids:
+        _expect(stage.dagster.wait_run(run_id), "SUCCESS")
 
 
-def _break_and_mend(stage: Stage, key: str) -> None:
-    """One partition fails because the app was removed from the base; the gap is closed by a backfill."""
+def _break_and_mend(stage: Stage, key: str) -> str:
+    """One partition fails because the app was removed from the base; the backfill that closes the gap is launched."""
     say, dagster = stage.say, stage.dagster
     say(f"somebody removes the app from the base: the day {key} must fail")
     stage.emulator.set_permission(stage.files.app_token, right="")
-    _materialize(stage, ORDERS, key, status="FAILURE")
+    _expect(dagster.wait_run(dagster.materialize(ORDERS, key)), "FAILURE")
     _expect_alert(stage, 1)
     say("the app is added again: a backfill of what failed closes the gap (Dagster looks for backfills twice a minute)")
     stage.emulator.set_permission(stage.files.app_token, right="edit")
@@ -177,8 +196,7 @@ def _break_and_mend(stage: Stage, key: str) -> None:
     gaps = sorted(found["FAILED"] + found["MISSING"])
     if key not in gaps:
         raise Stop(f"Dagster does not show {key} as failed")
-    _expect(dagster.wait_backfill(dagster.backfill(ORDERS, gaps)), "COMPLETED_SUCCESS")
-    _expect_alert(stage, 2)
+    return dagster.backfill(ORDERS, gaps)
 
 
 def _expect(status: str, wanted: str) -> None:
@@ -198,23 +216,25 @@ def _expect_alert(stage: Stage, count: int, seconds: float = 60) -> None:
 
 
 def _compared(stage: Stage) -> list[Comparison]:
-    """Both boards against their tables."""
+    """Both boards and all copies against the tables of the shop."""
     tables, app = stage.tables(), stage.files.app_token
     jobs = (("订单看板", "orders", compare.ORDERS), ("客户名册", "customers", compare.CUSTOMERS))
-    return [
+    boards = [
         compare.compare(board, stage.shop, stage.emulator, app, tables[board], source, columns)
         for board, source, columns in jobs
     ]
+    return [*boards, *(compare.compare_copy(table, stage.shop, stage.warehouse) for table in TABLES)]
 
 
 def _report(results: list[Comparison], say: Say) -> None:
     for result in results:
-        say(f"{result.board}: {result.rows} rows, {result.records} records, {'equal' if result.equal else 'DIFFERENT'}")
+        say(f"{result.name}: {result.rows} rows, {result.records} there, {'equal' if result.equal else 'DIFFERENT'}")
 
 
 def _stay(stage: Stage) -> None:
     stage.say("the shop goes on trading; watch a board, or in another terminal:")
     stage.say(f"    . {os.path.relpath(stage.files.home / 'env')}; .venv/bin/sync-assets plan {deployment.CUSTOMERS}")
+    stage.say(f"    .venv/bin/sync-assets verify {deployment.COPY}; .venv/bin/sync-assets run {deployment.COPY}")
     stage.say("Ctrl-C ends everything")
     done = threading.Event()
     try:

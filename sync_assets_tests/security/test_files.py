@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sync_assets.demo import deployment
+from sync_assets.demo.warehouse import Warehouse
 from sync_assets.store import embedded
 from sync_assets.testing.bitable import Emulator
 from sync_assets.testing.servers import Server
@@ -26,20 +27,21 @@ def mode(path: Path) -> int:
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_the_secrets_of_the_demo_are_for_its_user_alone(
-    tmp_path: Path, mariadb: Server, bitable: Emulator, umask: int
+    tmp_path: Path, mariadb: Server, postgres: Server, bitable: Emulator, umask: int
 ) -> None:
+    home, copy = tmp_path / "demo", Warehouse(postgres, "canary-of-the-copy")
     before = os.umask(umask)
     try:
-        deployment.write(tmp_path / "demo", tmp_path, mariadb, bitable, "canary-of-the-shop", date(2026, 10, 1))
-        deployment.write(tmp_path / "demo", tmp_path, mariadb, bitable, "canary-of-the-shop", date(2026, 10, 1))
+        for _ in range(2):
+            deployment.write(home, tmp_path, mariadb, copy, bitable, "canary-of-the-shop", date(2026, 10, 1))
     finally:
         os.umask(before)
-    folder = tmp_path / "demo" / "secrets"
+    folder = home / "secrets"
     assert not mode(folder) & OPEN
-    assert {path.name for path in folder.iterdir()} == {"shop", "feishu", "webhook", "bot"}
+    assert {path.name for path in folder.iterdir()} == {"shop", "warehouse", "feishu", "webhook", "bot"}
     assert not [path for path in folder.iterdir() if mode(path) & OPEN]
-    others = [p for p in (tmp_path / "demo").rglob("*") if p.is_file() and p.parent != folder]
-    assert others and not [p for p in others if "canary-of-the-shop" in p.read_text(encoding="utf-8")]
+    others = [p for p in home.rglob("*") if p.is_file() and p.parent != folder]
+    assert others and not [p for p in others if "canary-of-the-" in p.read_text(encoding="utf-8")]
 
 
 def test_the_env_file_into_which_people_put_passwords_is_for_its_user_alone(tmp_path: Path) -> None:

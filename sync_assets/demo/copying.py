@@ -1,0 +1,73 @@
+"""The third act: the shop is copied into the warehouse, followed, damaged by hand, and repaired.
+
+Runs go through Dagster; verifying and repairing through the commands, as a user would. Must not know how rows travel.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sync_assets.demo import deployment, warehouse
+from sync_assets.demo.dagster_api import Dagster
+from sync_assets.demo.deployment import COPY, Deployment
+from sync_assets.demo.shop import TABLES
+from sync_assets.demo.warehouse import Warehouse
+from sync_assets.engine.errors import Stop
+
+ASSETS = {table: ("warehouse", warehouse.SCHEMA, table) for table in TABLES}
+EQUAL, DIFFERENT = 0, 2  # exit codes of `sync-assets verify`
+_CHANGES = ("created", "updated", "deleted")
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """The copy and those who work on it."""
+
+    dagster: Dagster
+    copy: Warehouse
+    files: Deployment
+    say: Callable[[str], None]
+
+    def start(self, first: str, last: str) -> str:
+        """Launch one run of all tables, those with partitions from `first` to `last`; its id."""
+        return self.dagster.materialize_all(list(ASSETS.values()), first, last)
+
+    def say_filled(self, run_id: str) -> None:
+        """What the first run did."""
+        rows = sum(numbers["created"] for numbers in self._written(run_id).values())
+        self.say(f"{len(TABLES)} tables made as the shop's are, foreign keys too, {rows:,} rows, both sides equal")
+
+    def say_shipped(self, run_id: str) -> None:
+        """What a later run did, table by table."""
+        self.say("the warehouse got only what had changed, found by digests that both servers compute:")
+        for table, numbers in self._written(run_id).items():
+            done = ", ".join(f"{numbers[name]} {name}" for name in _CHANGES if numbers[name]) or "nothing"
+            self.say(f"    {table}: {done}; of {numbers['read']:,} rows")
+
+    def _written(self, run_id: str) -> Mapping[str, Mapping[str, int]]:
+        return {table: self.dagster.written(asset, run_id) for table, asset in ASSETS.items()}
+
+    def damage_and_repair(self) -> None:
+        """Somebody changes the copy by hand; `verify` says where, `repair` ships those rows."""
+        self.say("somebody changes a price and deletes three lines of orders in the warehouse, by hand")
+        self.copy.damage()
+        self._show("verify", COPY, expected=DIFFERENT)
+        self._show("repair", COPY, "--yes", expected=EQUAL, since="what was done")
+
+    def _show(self, *words: str, expected: int, since: str = "") -> None:
+        """Say a command and what it prints, from the line on that holds `since`."""
+        said = f"$ sync-assets {' '.join(words)}"
+        program = Path(sys.executable).parent / "sync-assets"
+        done = subprocess.run(
+            [str(program), *words], env=deployment.process_environment(self.files), cwd=self.files.home,
+            stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", check=False, timeout=120,
+        )  # fmt: skip
+        if done.returncode != expected:
+            raise Stop(f"{said} ended with {done.returncode} instead of {expected}: {done.stdout}{done.stderr}")
+        lines = [line for line in done.stdout.splitlines() if line.strip()]
+        start = next((at for at, line in enumerate(lines) if since in line), 0)
+        self.say("\n            ".join([said, *lines[start:]]))

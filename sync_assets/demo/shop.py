@@ -45,8 +45,9 @@ _MYSQL = (
     "price decimal(10,2) not null, kilos double, stock int not null)",
     "create table orders (order_no varchar(24) primary key, customer_id bigint not null, "
     f"customer varchar(40) not null, status enum({', '.join(repr(s) for s in STATUSES)}) not null, "
-    "amount decimal(10,2) not null, paid tinyint(1) not null, note text, created_at datetime not null, updated_at timestamp(3) not null, "
-    "key (created_at), key (updated_at), foreign key (customer_id) references customers (customer_id))",
+    "amount decimal(10,2) not null, paid tinyint(1) not null, note text, created_at datetime not null, "
+    "updated_at timestamp(3) not null, key (created_at), key (updated_at), "
+    "foreign key (customer_id) references customers (customer_id))",
     "create table order_lines (line_id bigint auto_increment primary key, order_no varchar(24) not null, "
     "product_id int not null, quantity smallint not null, price decimal(10,2) not null, sold_at datetime not null, "
     "key (sold_at), foreign key (order_no) references orders (order_no), "

@@ -58,7 +58,8 @@ class Pair:
     def insert(self, first: int, last: int, table: str = "items", **columns: str) -> None:
         """Rows with these ids into the source. `columns` replace the SQL of a value, which may use `i`."""
         values = {
-            "id": "{i}", "name": "'第 {i} 件 é'", "price": "{i}.25", "at": "'2026-10-01 08:{m:02}:00'", "n": "{i}", **columns
+            "id": "{i}", "name": "'第 {i} 件 é'", "price": "{i}.25", "at": "'2026-10-01 08:{m:02}:00'", "n": "{i}",
+            **columns,
         }  # fmt: skip
         for start in range(first, last + 1, 1000):
             many = (

@@ -1,4 +1,4 @@
-"""Lines cut and answers lost between us and a server: nothing half done, nothing twice, and runs go on by themselves."""
+"""Lines cut and answers lost between us and a server: nothing half done, nothing twice, and runs go on alone."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ _CONNECTING = (
     (r'role ".*" does not exist|角色.*不存在|not permitted to log in|is not permitted', "28"),
     (r"permission denied for database", "42501"),
     (r"too many (clients|connections)|remaining connection slots", "53300"),
-    (r"starting up|shutting down|recovery|not yet accepting", "57"),
+    (r"starting up|shutting down|recovery|not yet accepting|terminating connection", "57"),
     (r"translate host name|Name or service|nodename|resolve", "dns"),
     (r"refused", "refused"),
     (r"timeout expired|timed out", "silent"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sync_assets.engine.errors import Stop
-from sync_assets.engine.model import ColumnType, Mode
+from sync_assets.engine.model import ColumnType
 from sync_assets.engine.tables.compare import compare
 from sync_assets.engine.tables.job import Changes
 from sync_assets.engine.tables.reading import Reader, TableSource
@@ -69,7 +69,7 @@ class Chooser:
                 work.notes.append("digests cannot be compared for these columns: everything is shipped")
             return
         work.found = compare(sides)
-        nothing = work.found.none or (work.job.mode is Mode.INCREMENTAL and not work.found.missing)
+        nothing = work.found.none or (not work.replaces and not work.found.missing)
         whole = work.found.whole
         work.way = self._everything(work) if whole else Way.NOTHING if nothing else Way.KEYS
 

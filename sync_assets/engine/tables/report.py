@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sync_assets.engine.errors import SyncError
-from sync_assets.engine.model import Change, Column, Counts, Delivery, Mode, Report
+from sync_assets.engine.model import Change, Column, Counts, Delivery, Report
 from sync_assets.engine.model import Outcome as RowOutcome
 from sync_assets.engine.outcome import sort_error
 from sync_assets.engine.plan import key_text
@@ -114,7 +114,7 @@ def foreseen(work: Work, here: Reader) -> None:
 
 
 def _counts(work: Work, found: Difference) -> Counts:
-    updated = len(found.changed) if work.job.mode is not Mode.INCREMENTAL else 0
+    updated = len(found.changed) if work.replaces else 0
     created = len(found.missing)
     return Counts(
         read=found.source_rows,

@@ -124,8 +124,8 @@ class Shipping:
     def _keys(self, work: Work) -> None:
         found = work.found
         assert found is not None  # noqa: S101 (this way is chosen by what was found)
-        replaces = work.job.mode is not Mode.INCREMENTAL
-        keys = [*found.missing, *(found.changed if replaces else [])]
+        changed = found.changed if work.replaces else []
+        keys = [*found.missing, *changed]
         extra = found.extra if work.deletes else []
         self._guard_deletes(work, found.source_rows, found.target_rows, len(extra))
         pieces = [replace(work.selection, keys=tuple(part)) for part in _parts(keys, KEYS_AT_ONCE)]
@@ -134,7 +134,8 @@ class Shipping:
         touched = work.counts.created + work.counts.updated + work.counts.rejected
         work.counts.unchanged = found.source_rows - touched
         work.changes += _sample(work, Outcome.CREATED, found.missing) + _sample(work, Outcome.DELETED, extra)
-        work.changes += _sample(work, Outcome.UPDATED, found.changed if replaces else [])
+        if work.counts.updated == len(changed):  # of newer rows only, it is not known here which they were
+            work.changes += _sample(work, Outcome.UPDATED, changed)
 
     # -- staged rows
 

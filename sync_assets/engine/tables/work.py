@@ -103,6 +103,11 @@ class Work:
         return self.job.mode is Mode.CLONE
 
     @property
+    def replaces(self) -> bool:
+        """Whether rows that are there may be updated: in mode incremental only newer ones, told by a watermark."""
+        return self.job.mode is not Mode.INCREMENTAL or self.job.watermark is not None
+
+    @property
     def limited(self) -> bool:
         """Whether the run is about less than the whole table: a swap would drop the rest."""
         return self.window is not None

@@ -48,6 +48,7 @@ class ColumnShape:
     generated: str | None = None  # an expression; such a column is never written
     identity: str = ""  # "", "always" or "default"; MySQL's AUTO_INCREMENT is "default"
     collation: str = ""  # only where it is not the database's default
+    utf8: bool = False  # its texts are known to be kept in UTF-8 (each column of MySQL has its own character set)
     comment: str = ""
     number: int = 0  # the database's own number of the column, where it outlives a rename (PostgreSQL)
 

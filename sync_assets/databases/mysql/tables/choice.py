@@ -19,7 +19,6 @@ from sync_assets.engine.tables.shape import ColumnShape, TableName
 
 KEYS_AT_ONCE = 1_000  # keys or buckets in one statement
 _NUMBER = re.compile(r"-?\d{1,80}(\.\d{1,80})?")
-_FLOAT = re.compile(r"(-?)(\d+)e(-?\d+)")
 _PLAIN_FLOAT = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 _HEX = re.compile(r"([0-9a-fA-F]{2})*")
 _NUMBERS = frozenset({ColumnType.BOOL, ColumnType.INTEGER, ColumnType.BIGINT, ColumnType.DECIMAL})
@@ -118,9 +117,8 @@ def _literal(column: ColumnShape, value: str) -> str | None:
     if column.type in _NUMBERS:
         return value if _NUMBER.fullmatch(value) else None
     if column.type is ColumnType.FLOAT:
-        if found := _FLOAT.fullmatch(value):
-            return f"{found[1]}0.{found[2]}e{found[3]}"
-        return f"{value}e0" if value.isdigit() else value if _PLAIN_FLOAT.fullmatch(value) else None
+        plain = _PLAIN_FLOAT.fullmatch(value)
+        return None if plain is None else value if plain[2] else f"{value}e0"
     if column.type is ColumnType.BLOB:
         return f"x'{value}'" if _HEX.fullmatch(value) else None
     if base(column) == "bit":

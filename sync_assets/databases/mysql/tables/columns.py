@@ -43,6 +43,7 @@ def column_shape(row: tuple[Any, ...], json: bool, mariadb: bool, collation: str
         default=None if computed else _default(default, extra, word, mariadb),
         generated=computed, identity="default" if "auto_increment" in extra else "",
         collation="" if own == collation or type is ColumnType.JSON else own, comment=comment,
+        utf8=own.startswith(("utf8", "ascii")),
     )  # fmt: skip
 
 

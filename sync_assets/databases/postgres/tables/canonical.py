@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from sync_assets.databases.postgres.tables.quoting import quoted
 from sync_assets.engine.model import ColumnType
+from sync_assets.engine.tables.canonical import PLAIN
 from sync_assets.engine.tables.shape import ColumnShape
 
 _CLOCK = "YYYY-MM-DD HH24:MI:SS.US"
@@ -82,11 +83,13 @@ def _decimal(column: ColumnShape, place: str) -> str:
 
 
 def _float(column: ColumnShape, place: str) -> str:
-    """The shortest digits by way of numeric, whose scientific form shows them all: a double has 17 at most."""
+    """The usual ones as the server writes them. The shortest digits of others by way of numeric, whose scientific form
+    shows them all: a double has 17 at most."""
     size = f"abs({place}::float8)"
     text = f"to_char({size}::text::numeric, '{_DIGITS}')"
     return (
-        f"case when {place} = 0 then '0' when {place}::text in ('NaN', 'Infinity', '-Infinity') then {place}::text"
+        f"case when {size} >= '{PLAIN[0]}' and {size} < '{PLAIN[1]}' then {place}::float8::text"
+        f" when {place} = 0 then '0' when {place}::text in ('NaN', 'Infinity', '-Infinity') then {place}::text"
         f" else case when {place} < 0 then '-' else '' end || case when {size} between 1e15 and 1e40"
         f" then {_rounder(size)} else {_scientific(text)} end end"
     )
@@ -97,7 +100,7 @@ _DIGITS = "9.9999999999999999EEEE"
 
 def _scientific(text: str) -> str:
     digits = f"rtrim(replace(ltrim(split_part({text}, 'e', 1)), '.', ''), '0')"
-    return f"{digits} || 'e' || (split_part({text}, 'e', 2)::int + 1)::text"
+    return f"'0.' || {digits} || 'e' || (split_part({text}, 'e', 2)::int + 1)::text"
 
 
 def _rounder(size: str) -> str:
@@ -128,10 +131,17 @@ def _text(column: ColumnShape, place: str) -> str:
 
 
 def _moment(column: ColumnShape, place: str) -> str:
-    """to_char knows neither infinity nor the years before Christ unless told."""
+    """The server's own text takes half the time of to_char, and has six digits after the second, three or none nearly
+    always. to_char knows neither infinity nor the years before Christ unless told."""
+    text = f"{place}::timestamp::text"
+    ours = f"to_char({place}, '{_CLOCK}')"
+    usual = (
+        f"case octet_length({text}) when 26 then {text} when 19 then {text} || '.000000'"
+        f" when 23 then {text} || '000' else {ours} end"
+    )
     return (
-        f"case when not isfinite({place}) then {place}::text when {place} < '0001-01-01'"
-        f" then to_char({place}, '{_CLOCK} BC') else to_char({place}, '{_CLOCK}') end"
+        f"case when {place} >= '0001-01-01' and {place} < '10000-01-01' then {usual} when not isfinite({place})"
+        f" then {place}::text when {place} < '0001-01-01' then to_char({place}, '{_CLOCK} BC') else {ours} end"
     )
 
 

@@ -86,7 +86,7 @@ def row_hash(hashing: Hashing, columns: Sequence[ColumnShape], table: str = "t")
         values = ", ".join(_hashed(c, others[c.name], table) for c in columns)
         return f"hash_record_extended(row({values}), 0)"
     parts = " || ".join(_framed(c, others[c.name], table) for c in columns)
-    return f"('x0' || left(md5({parts or chr(39) * 2}), 15))::bit(64)::bigint"
+    return f"('x' || left(md5({parts or chr(39) * 2}), 15))::bit(60)::bigint"
 
 
 def bucket(hashing: Hashing, table: str = "t") -> str:

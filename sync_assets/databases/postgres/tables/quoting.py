@@ -55,9 +55,6 @@ def bare(native: str) -> str:
 
 def native_text(column: ColumnShape, text: str) -> str:
     """A canonical text as PostgreSQL reads it for `column`."""
-    if column.type is ColumnType.FLOAT and "e" in text:
-        sign = "-" if text.startswith("-") else ""
-        return f"{sign}0.{text[len(sign) :]}"
     if column.type is ColumnType.BLOB:
         return "\\x" + text
     if column.native.endswith("[]") and text.startswith("["):

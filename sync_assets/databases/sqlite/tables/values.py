@@ -252,9 +252,6 @@ _IN: dict[ColumnType, Callable[[str], Any]] = {
 
 def bound(text: str, column: ColumnShape) -> Any:
     """A canonical text as the value that it is compared with."""
-    if column.type is T.FLOAT and "e" in text:
-        digits, _, exponent = text.partition("e")
-        return float(f"{'-' if digits.startswith('-') else ''}0.{digits.lstrip('-')}e{exponent}")
     if column.type is T.DECIMAL:
         number = Decimal(text)
         return int(number) if number == number.to_integral_value() and -(2**63) <= number < 2**63 else float(number)

@@ -8,11 +8,14 @@ select to_regclass('sync_assets.alembic_version') is not null
 -- version_number: only where the table exists
 select version_num from sync_assets.alembic_version
 
--- acquire_lease: if it is free, over, or its holder known to be gone; the token grows each time; no row: it is held
+-- acquire_lease: if it is free, over, or its holder known to be gone; no row: it is held. The token grows each time; it
+-- begins at the milliseconds since 1970, so that it is larger, too, than those that targets keep from another lease's name
+-- or from a control database that is no more
 insert into sync_assets.lease as held (name, owner, token, seconds, until)
-values (%(name)s, %(owner)s, 1, %(seconds)s, clock_timestamp() + make_interval(secs => %(seconds)s))
+values (%(name)s, %(owner)s, floor(extract(epoch from clock_timestamp()) * 1000)::bigint, %(seconds)s,
+        clock_timestamp() + make_interval(secs => %(seconds)s))
 on conflict (name) do update
-   set owner = excluded.owner, token = held.token + 1, seconds = excluded.seconds,
+   set owner = excluded.owner, token = greatest(held.token + 1, excluded.token), seconds = excluded.seconds,
        acquired_at = clock_timestamp(), until = clock_timestamp() + make_interval(secs => excluded.seconds)
  where held.owner is null or held.until <= clock_timestamp() or held.token = %(over)s::bigint
 returning token

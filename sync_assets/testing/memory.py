@@ -51,7 +51,7 @@ class MemoryStore:
             if held and held.owner is not None and held.until > now and held.token != over:
                 left = (held.until - now).total_seconds()
                 raise LeaseHeld(name, after=left, holder=held.owner, token=held.token)
-            token = held.token + 1 if held else 1
+            token = max(held.token + 1 if held else 0, int(now.timestamp() * 1000))
             self._leases[name] = _Held(owner, token, now + timedelta(seconds=seconds))
             return Lease(name, owner, token, seconds)
 

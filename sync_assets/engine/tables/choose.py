@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import ROUND_FLOOR, Decimal
 
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.model import ColumnType
@@ -97,7 +98,7 @@ class Chooser:
         if column.type in _TIMES and self.oldest is not None and newest is not None and self.oldest < newest:
             self._warn(work)
             newest = self.oldest
-        old = work.head.position
+        old = work.stood
         work.position = newest if old is None or newest is None else _later(old, newest, column.type)
         work.position = work.position if work.position is not None else old
         work.since = None if old is None else _back(old, column.type, work.job.lookback)
@@ -116,7 +117,7 @@ def _later(one: str, other: str, type: ColumnType) -> str:
     """A position never goes back."""
     if type in _TIMES or type is ColumnType.DATE:
         return max(one, other)
-    return max(one, other, key=float)
+    return max(one, other, key=Decimal)
 
 
 def _back(position: str, type: ColumnType, lookback: float) -> str:
@@ -126,4 +127,5 @@ def _back(position: str, type: ColumnType, lookback: float) -> str:
     if type is ColumnType.DATE:
         days = -int(-lookback // 86_400)
         return (datetime.strptime(position, "%Y-%m-%d") - timedelta(days=days)).strftime("%Y-%m-%d")
-    return str(int(float(position) - lookback)) if "." not in position else str(float(position) - lookback)
+    back = Decimal(position) - Decimal(str(lookback))
+    return f"{back.to_integral_value(ROUND_FLOOR) if '.' not in position else back:f}"

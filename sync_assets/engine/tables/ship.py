@@ -69,7 +69,7 @@ class Shipping:
     def _nothing(self, work: Work) -> None:
         found = work.found
         work.counts = Counts(read=found.source_rows, unchanged=found.source_rows) if found else Counts()
-        if work.position != work.head.position:
+        if work.position != work.stood:
             self._end(work)
 
     def _direct(self, work: Work) -> None:
@@ -95,7 +95,8 @@ class Shipping:
     def _swap_in(self, lane: Lane, work: Work, twin: TableName, plan: Plan) -> None:
         faults.point("before_swap")
         mark = _id(work, plan.nonce, "swap")
-        swapped = self._again(lane, work, lambda lane: lane.writer.swap(twin, work.table, mark, position=work.settled))
+        at = work.stamped(work.settled)
+        swapped = self._again(lane, work, lambda lane: lane.writer.swap(twin, work.table, mark, position=at))
         if not swapped:
             work.notes.append("other objects hang on the table: replaced row by row in one transaction, not swapped")
             how = self._merge(work, delete_missing=bool(work.key))
@@ -363,7 +364,7 @@ class Shipping:
         if work.epoch > work.head.epoch:
             yield False
             return
-        with lane.writer.batch(mark, position=position, ends=ends) as todo:
+        with lane.writer.batch(mark, position=work.stamped(position), ends=ends) as todo:
             yield todo
 
     def _again(self, lane: Lane, work: Work, action: Callable[[Lane], T]) -> T:

@@ -94,6 +94,19 @@ class Work:
         return Selection(self.table, self.names.there, conditions=self.scope, key=self.target_key)
 
     @property
+    def stood(self) -> str | None:
+        """The position of the last run, if it was one of the same sync as it is written now: another table, query or
+        filter is read from its beginning."""
+        if self.head.position is None:
+            return None
+        said: Mapping[str, str] = json.loads(self.head.position)
+        return said["at"] if said["spec"] == self.job.spec_digest else None
+
+    def stamped(self, position: str | None) -> str | None:
+        """A position as the head row keeps it."""
+        return None if position is None else json.dumps({"spec": self.job.spec_digest, "at": position})
+
+    @property
     def settled(self) -> str | None:
         """The position that may be written down now: none while slices of an older moment may lack what came since."""
         return None if self.resumed else self.position

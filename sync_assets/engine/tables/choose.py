@@ -20,6 +20,7 @@ from sync_assets.engine.tables.sides import Both, sides_of
 from sync_assets.engine.tables.work import Way, Work, read_plan
 
 _TIMES = (ColumnType.DATETIME, ColumnType.INSTANT)
+SKEW = 3600.0  # seconds by which the source's clock may differ from ours
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 
 
@@ -95,18 +96,34 @@ class Chooser:
         """Where this run begins to read, and where the next one will: never behind a transaction that is still open."""
         column = next(a for a in work.names.here if a.name == name)
         newest = here.newest(work.selection, name)
-        if column.type in _TIMES and self.oldest is not None and newest is not None and self.oldest < newest:
-            self._warn(work)
-            newest = self.oldest
+        if column.type in _TIMES and self.oldest is not None and newest is not None:
+            bound = self._bound(column.type, newest)
+            if bound < newest:
+                self._warn(work)
+                newest = bound
         old = work.stood
         work.position = newest if old is None or newest is None else _later(old, newest, column.type)
         work.position = work.position if work.position is not None else old
         work.since = None if old is None else _back(old, column.type, work.job.lookback)
 
-    def _warn(self, work: Work) -> None:
+    def _bound(self, type: ColumnType, newest: str) -> str:
+        """What the oldest open transaction may still write is not older than this.
+
+        A wall clock without a zone may be anywhere: as far behind the newest as that transaction is behind now.
+        """
         assert self.oldest is not None  # noqa: S101 (the caller asked)
-        began = datetime.strptime(self.oldest, _FORMAT).replace(tzinfo=UTC)
-        if (self.now() - began).total_seconds() > work.job.lookback:
+        if type is ColumnType.INSTANT:
+            return self.oldest
+        behind = timedelta(seconds=max(0.0, self._age()) + SKEW)
+        return (datetime.strptime(newest, _FORMAT) - behind).strftime(_FORMAT)
+
+    def _age(self) -> float:
+        """Seconds since the oldest open transaction of the source began, as far as our clock and its agree."""
+        assert self.oldest is not None  # noqa: S101 (the caller asked)
+        return (self.now() - datetime.strptime(self.oldest, _FORMAT).replace(tzinfo=UTC)).total_seconds()
+
+    def _warn(self, work: Work) -> None:
+        if self._age() > work.job.lookback:
             work.notes.append(
                 f"warning: a transaction of the source is open since {self.oldest} UTC, longer than lookback: what it"
                 " has written will be read by the first run after its end"

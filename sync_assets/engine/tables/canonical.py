@@ -7,9 +7,8 @@ for tests. Equal values have equal texts in every database:
 BOOL       1, 0
 INTEGER    digits with a leading ``-``; BIGINT too
 DECIMAL    plain digits, no exponent, no zeros at the end of the fraction, no ``-0``; NaN, Infinity, -Infinity
-FLOAT      the fewest digits that give the same double; plain (``-123.45``, ``7``) where its size is in [1e-4, 1e14),
-           as all databases write those; else ``[-]0.DIGITSeEXPONENT``, DIGITS without zeros at either end; 0, NaN,
-           Infinity, -Infinity. Singles as doubles
+FLOAT      the fewest digits that give the same double; plain (``-123.45``, ``7``) where its size is in [1e-4, 1e15),
+           as all databases write those; else ``-1.2345e-10``, ``7e23``; 0, NaN, Infinity, -Infinity. Singles as doubles
 TEXT       as it is; char(n) without the padding. ENUM, JSON kept as text, INTERVAL (ISO 8601), OTHER too
 SET        the elements as a JSON array of texts
 DATE       YYYY-MM-DD
@@ -42,7 +41,7 @@ TEXTS = frozenset(
     {ColumnType.TEXT, ColumnType.ENUM, ColumnType.SET, ColumnType.JSON, ColumnType.INTERVAL, ColumnType.OTHER}
 )
 NULL = "~"
-PLAIN = (1e-4, 1e14)  # sizes of doubles that no database writes with an exponent
+PLAIN = (1e-4, 1e15)  # sizes of doubles that no database writes with an exponent
 _WHOLE = frozenset({ColumnType.BOOL, ColumnType.INTEGER, ColumnType.BIGINT, ColumnType.DECIMAL})
 _CLOCKS = frozenset({ColumnType.DATETIME, ColumnType.INSTANT})
 
@@ -109,7 +108,8 @@ def _float(value: Any) -> str:
     sign, digits, exponent = Decimal(repr(number)).as_tuple()
     text = "".join(map(str, digits))
     assert isinstance(exponent, int)  # noqa: S101 (finite)
-    return f"{'-' if sign else ''}0.{text.rstrip('0')}e{exponent + len(text)}"
+    rest = text[1:].rstrip("0")
+    return f"{'-' if sign else ''}{text[0]}{'.' if rest else ''}{rest}e{exponent + len(text) - 1}"
 
 
 def _time(value: Any) -> str:

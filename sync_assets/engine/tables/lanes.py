@@ -29,6 +29,7 @@ class Lane:
     open_writer: Callable[[], Writer]
     _reader: Reader | None = None
     _writer: Writer | None = None
+    _past: tuple[int, int] = (0, 0)  # bytes of connections that were closed
 
     @property
     def reader(self) -> Reader:
@@ -45,9 +46,11 @@ class Lane:
     @property
     def bytes(self) -> tuple[int, int]:
         """Received from the source, sent to the target."""
-        return self._reader.moved.bytes if self._reader else 0, self._writer.moved.bytes if self._writer else 0
+        received = self._reader.moved.bytes if self._reader else 0
+        return self._past[0] + received, self._past[1] + (self._writer.moved.bytes if self._writer else 0)
 
     def close(self) -> None:
+        self._past = self.bytes
         for end in (self._reader, self._writer):
             if end is not None:
                 end.close()

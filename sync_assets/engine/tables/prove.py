@@ -62,7 +62,7 @@ def _by_count(work: Work, both: Both) -> None:
 
 def _counted(work: Work, both: Both) -> tuple[int, int]:
     ours, theirs = both.spread(
-        lambda reader, _: reader.count(work.selection), lambda reader, _: reader.count(work.there), [None]
+        work, lambda reader, _: reader.count(work.selection), lambda reader, _: reader.count(work.there), [None]
     )
     return ours[0], theirs[0]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sync_assets.engine.errors import SyncError
 from sync_assets.engine.model import Change, Column, Counts, Delivery, Report
@@ -18,9 +17,6 @@ from sync_assets.engine.tables.reading import Reader
 from sync_assets.engine.tables.structure import Structure
 from sync_assets.engine.tables.work import Way, Work
 
-if TYPE_CHECKING:
-    from sync_assets.engine.tables.run import TablesRun
-
 SAMPLE = 10
 
 
@@ -32,21 +28,21 @@ class Outcome:
     error: SyncError | None = None
 
 
-def outcomes(structure: Structure, works: Sequence[Work], run: TablesRun) -> dict[str, Outcome]:
+def outcomes(structure: Structure, works: Sequence[Work]) -> dict[str, Outcome]:
     """One outcome for each job of the run, by its sync."""
-    return {job.sync: _outcome(job, structure, [w for w in works if w.job is job], run) for job in run.jobs}
+    return {job.sync: _outcome(job, structure, [w for w in works if w.job is job]) for job in structure.jobs}
 
 
-def _outcome(job: TableJob, structure: Structure, works: Sequence[Work], run: TablesRun) -> Outcome:
+def _outcome(job: TableJob, structure: Structure, works: Sequence[Work]) -> Outcome:
     error = structure.errors.get(job.sync)
     if error is not None:
         return Outcome(None, error)
     if not job.partitioned and works and works[0].error is not None:
         return Outcome(None, works[0].error)
-    return Outcome(_report(job, structure, works, run))
+    return Outcome(_report(job, structure, works))
 
 
-def _report(job: TableJob, structure: Structure, works: Sequence[Work], run: TablesRun) -> Report:
+def _report(job: TableJob, structure: Structure, works: Sequence[Work]) -> Report:
     good = [w for w in works if w.error is None]
     counts = sum((w.counts for w in good), Counts())
     shape = structure.shapes[job.sync]
@@ -57,8 +53,8 @@ def _report(job: TableJob, structure: Structure, works: Sequence[Work], run: Tab
         partitions={w.part: w.counts for w in good},
         failed={w.part: sort_error(w.error) for w in works if w.error is not None},
         counts=counts,
-        bytes_sent=run.sent if len(run.jobs) == 1 else 0,
-        bytes_received=run.received if len(run.jobs) == 1 else 0,
+        bytes_sent=sum(w.sent for w in works),
+        bytes_received=sum(w.received for w in works),
         equal=_equal(good),
         differences=tuple(d for w in good for d in w.differences)[:50],
         changes=tuple(c for w in good for c in w.changes)[:50],

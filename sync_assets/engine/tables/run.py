@@ -57,8 +57,6 @@ class TablesRun:
     sleep: Callable[[float], None] = time.sleep
     works: list[Work] = field(default_factory=list)
     tokens: dict[str, int] = field(default_factory=dict)  # by sync
-    received: int = 0
-    sent: int = 0
     _held: list[HeldLease] = field(default_factory=list)
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _done: int = 0
@@ -72,7 +70,7 @@ class TablesRun:
                 self._lease(structure, stack)
                 self.target.open_ledger()
             self._steps(structure)
-            found = outcomes(structure, self.works, self)
+            found = outcomes(structure, self.works)
             self._remember(structure)
         for outcome in found.values():
             if outcome.report is not None:
@@ -123,8 +121,6 @@ class TablesRun:
             self.target.build(after)
         faults.point("before_proof")
         self._prove(lanes)
-        self.received = sum(lane.bytes[0] for lane in lanes.lanes)
-        self.sent = sum(lane.bytes[1] for lane in lanes.lanes)
 
     # -- leases
 

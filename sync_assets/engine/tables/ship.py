@@ -18,7 +18,7 @@ from sync_assets.engine import faults
 from sync_assets.engine.control import LeaseHeld
 from sync_assets.engine.errors import BadBatch, Retry, Stop
 from sync_assets.engine.guard import refuse_empty_source, refuse_many_rejects, refuse_mass_delete
-from sync_assets.engine.model import Change, Counts, Mode, Outcome
+from sync_assets.engine.model import Change, Counts, Mode, Outcome, Rejected
 from sync_assets.engine.plan import key_text
 from sync_assets.engine.tables.careful import lines_of, sift
 from sync_assets.engine.tables.lanes import Lane, Lanes
@@ -211,12 +211,14 @@ class Shipping:
                 done = writer.merge(stage, work.table, what.how)
             counts += done
 
+        refused: list[Rejected] = []
         with self._batch(lane, work, mark, position=work.position, ends=work.later is None) as todo:
             if todo:
                 for piece in what.plan.slices:
-                    self._sift(lane, work, piece, write)
+                    refused += self._sift(lane, work, piece, write)
                 if what.gone and work.later is None:
                     counts.deleted += writer.delete(work.table, _key_columns(work), what.gone)
+        work.rejected += refused
         return counts
 
     def _delete_later(self, work: Work, what: _Apply) -> None:
@@ -296,7 +298,6 @@ class Shipping:
 
     def _slice(self, lane: Lane, work: Work, piece: Selection, into: TableName, mark: str, ends: bool) -> int:
         position = work.position if ends else None
-        before = len(work.rejected)
         try:
             with self._batch(lane, work, mark, position=position, ends=ends) as todo:
                 if todo:
@@ -307,15 +308,15 @@ class Shipping:
         except BadBatch as error:
             if not work.job.reject_limit:
                 raise _no_rows_refused(work, error) from None
-            written = self._slice_carefully(lane, work, piece, into, mark, position, ends)
-            work.applied[mark] = Counts(read=written + len(work.rejected) - before)
+            work.applied[mark] = Counts(read=self._slice_carefully(lane, work, piece, into, mark, position, ends))
         faults.point("after_slice")
         return work.applied.get(mark, Counts()).read
 
     def _slice_carefully(
         self, lane: Lane, work: Work, piece: Selection, into: TableName, mark: str, position: str | None, ends: bool
     ) -> int:
-        written = 0
+        """How many rows were read."""
+        written, refused = 0, list[Rejected]()
 
         def write(lines: Sequence[bytes]) -> None:
             nonlocal written
@@ -324,17 +325,24 @@ class Shipping:
 
         with self._batch(lane, work, mark, position=position, ends=ends) as todo:
             if todo:
-                self._sift(lane, work, piece, write)
-        return written
+                refused = self._sift(lane, work, piece, write)
+        work.rejected += refused
+        return written + len(refused)
 
-    def _sift(self, lane: Lane, work: Work, piece: Selection, write: Callable[[Sequence[bytes]], None]) -> None:
+    def _sift(
+        self, lane: Lane, work: Work, piece: Selection, write: Callable[[Sequence[bytes]], None]
+    ) -> list[Rejected]:
+        """Write what can be written of a piece; what cannot is returned."""
         blocks = lane.reader.rows(piece, Form.LINES, work.names.there, self.target.dialect)
         names = [c.name for c in work.names.there]
         positions = [names.index(k) for k in work.target_key]
+        refused: list[Rejected] = []
         for lines in lines_of(blocks):
             for rejected in sift(lines, write, positions, work.part):
-                work.rejected.append(rejected)
-                refuse_many_rejects(work.job.sync, len(work.rejected), 0, work.job.reject_limit)
+                refused.append(rejected)
+                known = len(work.rejected) + len(refused)
+                refuse_many_rejects(work.job.sync, known, 0, work.job.reject_limit)
+        return refused
 
     def _form(self, work: Work) -> Form:
         taken = self.target.takes()
@@ -371,8 +379,7 @@ class Shipping:
         """Do it, on new connections if the old ones were lost. What was applied is in the ledger, so asking is safe."""
         for attempt in range(1, TRIES + 1):
             try:
-                work.epoch = lane.writer.serve(work.ledger, work.token).epoch
-                return action(lane)
+                return self._counted(lane, work, action)
             except LeaseHeld:
                 raise
             except Retry as error:
@@ -381,6 +388,16 @@ class Shipping:
                     raise
                 self.sleep(min(max(error.after, 0.1 * attempt), 5.0))
         raise AssertionError  # the last attempt returns or raises
+
+    @staticmethod
+    def _counted(lane: Lane, work: Work, action: Callable[[Lane], T]) -> T:
+        received, sent = lane.bytes
+        try:
+            work.epoch = lane.writer.serve(work.ledger, work.token).epoch
+            return action(lane)
+        finally:
+            now = lane.bytes
+            work.moved(now[0] - received, now[1] - sent)
 
     # -- guards
 

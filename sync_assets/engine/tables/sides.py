@@ -34,13 +34,17 @@ class Both:
         self._theirs = ThreadPoolExecutor(streams, thread_name_prefix="there")
 
     def spread(
-        self, ours: Callable[[Reader, T], A], theirs: Callable[[Reader, T], B], items: Sequence[T]
+        self, work: Work, ours: Callable[[Reader, T], A], theirs: Callable[[Reader, T], B], items: Sequence[T]
     ) -> tuple[list[A], list[B]]:
         """Both questions for each item; both servers work at the same time."""
 
         def asked(borrow: Borrow, question: Callable[[Reader, T], A | B], item: T) -> A | B:
             with borrow() as reader:
-                return question(reader, item)
+                before = reader.moved.bytes
+                try:
+                    return question(reader, item)
+                finally:
+                    work.moved(reader.moved.bytes - before)
 
         first = [self._ours.submit(asked, self.here, ours, item) for item in items]
         second = [self._theirs.submit(asked, self.there, theirs, item) for item in items]
@@ -60,6 +64,7 @@ class Both:
 class Asked:
     """`compare.Sides` of one table. `pieces` are the same rows on both sides, pair by pair."""
 
+    work: Work
     both: Both
     ours: Hashing
     theirs: Hashing
@@ -72,6 +77,7 @@ class Asked:
 
     def totals(self) -> tuple[Totals, Totals]:
         ours, theirs = self.both.spread(
+            self.work,
             lambda reader, piece: _totals(reader, piece[0], self.ours),
             lambda reader, piece: _totals(reader, piece[1], self.theirs),
             self.pieces,
@@ -81,6 +87,7 @@ class Asked:
     def rows(self, numbers: Sequence[int]) -> tuple[dict[Key, int], dict[Key, int]]:
         parts = [numbers[at : at + NUMBERS] for at in range(0, len(numbers), NUMBERS)]
         ours, theirs = self.both.spread(
+            self.work,
             lambda reader, some: dict(reader.hashes(self.whole[0], self.ours, some)),
             lambda reader, some: dict(reader.hashes(self.whole[1], self.theirs, some)),
             parts,
@@ -120,7 +127,7 @@ def sides_of(source: TableSource, target: TableSource, work: Work, both: Both, *
     span = _span(work, both, rows, pair[0].buckets)
     ours, theirs = (replace(h, buckets=fitted(h.buckets, rows, span)) for h in pair)
     pieces = tuple(_pieces(whole, work, span, both.streams)) if span is not None and rows >= LARGE else (whole,)
-    return Asked(both, ours, theirs, pieces, whole)
+    return Asked(work, both, ours, theirs, pieces, whole)
 
 
 def _span(work: Work, both: Both, rows: int, rule: BucketRule) -> tuple[int, int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -54,7 +55,16 @@ class Work:
     equal: bool | None = None
     error: SyncError | None = None
     applied: dict[str, Counts] = field(default_factory=dict)  # by batch: what a lost answer would have told
+    received: int = 0  # bytes, of both databases
+    sent: int = 0
+    _guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
     later: Callable[[], None] | None = None  # deletes that wait for the tables that point here
+
+    def moved(self, received: int, sent: int = 0) -> None:
+        """Count bytes that went over the wire for this work. From any thread."""
+        with self._guard:
+            self.received += received
+            self.sent += sent
 
     @property
     def ledger(self) -> str:

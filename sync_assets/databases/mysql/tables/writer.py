@@ -23,6 +23,7 @@ class TableWriter:
         self.moved = Moved()
         self.local = True  # whether the server takes LOAD DATA LOCAL, as far as we know
         self._sync, self._token = sync, token
+        self._points = 0
         self._shapes: dict[TableName, TableShape] = {}
 
     def serve(self, sync: str, token: int) -> Head:
@@ -77,14 +78,17 @@ class TableWriter:
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
-        self.line.run("savepoint sync_assets")
+        self._points += 1
+        name = f"sync_assets_{self._points}"  # of its own: a second one of the same name would take its place
+        self.line.run(f"savepoint {name}")
         try:
             yield
         except BaseException:
             if self.line.open:
-                self.line.run("rollback to savepoint sync_assets")
+                self.line.run(f"rollback to savepoint {name}")
+                self.line.run(f"release savepoint {name}")
             raise
-        self.line.run("release savepoint sync_assets")
+        self.line.run(f"release savepoint {name}")
 
     def keep_plan(self, plan: str) -> None:
         with self._transaction():

@@ -15,7 +15,7 @@ import pytest
 from sync_assets.databases.base import ConnectionArgs
 from sync_assets.databases.postgres.tables import PostgresTables, open_tables
 from sync_assets.databases.postgres.tables.canonical import canonical
-from sync_assets.databases.postgres.tables.digests import hashings
+from sync_assets.engine.tables.buckets import hashings
 from sync_assets.databases.postgres.tables.writer import PostgresWriter
 from sync_assets.engine.errors import BadBatch, Fenced, Retry, Stop
 from sync_assets.engine.model import ColumnType, Counts

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync_assets.engine.model import ColumnType
 from sync_assets.engine.tables import compare as comparing
+from sync_assets.engine.tables.buckets import fitted, hashings
 from sync_assets.engine.tables.compare import Totals, compare, ranges
 from sync_assets.engine.tables.reading import BucketRule, Key
-from sync_assets.engine.tables.sides import fitted
+from sync_assets.engine.tables.shape import ColumnShape
 
 RULE = BucketRule(("id",), width=10)
 
@@ -95,10 +97,13 @@ def test_a_table_without_a_key_is_equal_or_not():
 
 @pytest.mark.parametrize("rows", [1, 1_000, 2_000_000, 4_000_000_000])
 def test_buckets_are_neither_too_many_nor_too_large(rows: int):
-    width = fitted(RULE, rows, None).width
-    assert width >= 32
-    assert rows / width <= 65_536
-    assert fitted(BucketRule(("code",), count=7), rows, None).count <= 65_536
+    code = ColumnShape("code", ColumnType.TEXT, "text")
+    number = ColumnShape("id", ColumnType.BIGINT, "bigint")
+    rule = hashings("portable", [number], [number.renamed("nr")], ["id"], rows)[1].buckets
+    assert rule.columns == ("nr",)
+    assert rule.width >= 32
+    assert rows / rule.width <= 65_536
+    assert hashings("portable", [code], [code], ["code"], rows)[0].buckets.count <= 65_536
 
 
 def test_ids_that_are_far_apart_get_wide_buckets():

@@ -11,12 +11,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from sync_assets.engine.tables.buckets import fitted
 from sync_assets.engine.tables.compare import Totals
 from sync_assets.engine.tables.reading import BucketRule, Condition, Hashing, Key, Reader, Selection, TableSource
 from sync_assets.engine.tables.work import Work
 
-ROWS = 32  # in a bucket: a change of 0.3 % of the rows, at random, then makes a tenth of the buckets differ
-BUCKETS = 65_536  # and not more: each costs about 20 bytes on the wire and 150 here
 LARGE = 200_000  # rows from which a table is asked in pieces
 NUMBERS = 1_000  # buckets asked for in one statement
 A = TypeVar("A")
@@ -138,17 +137,6 @@ def _span(work: Work, both: Both, rows: int, rule: BucketRule) -> tuple[int, int
         low = reader.newest(work.selection, work.key[0], oldest=True)
         high = reader.newest(work.selection, work.key[0])
     return None if low is None or high is None else (int(low), int(high))
-
-
-def fitted(rule: BucketRule, rows: int, span: tuple[int, int] | None) -> BucketRule:
-    """Buckets of some dozen rows, however sparse the key is: ids of Snowflake's kind are far apart."""
-    size = max(ROWS, -(-rows // BUCKETS))
-    if not rule.columns:
-        return rule
-    if not rule.width:
-        return replace(rule, count=max(1, rows // size))
-    apart = 1 if span is None else max(1, (span[1] - span[0]) // rows)
-    return replace(rule, width=size * apart)
 
 
 def _pieces(

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 
 from sync_assets.databases.mysql.tables.render import base
 from sync_assets.engine.model import ColumnType
+from sync_assets.engine.tables.buckets import hashings
 from sync_assets.engine.tables.canonical import common
-from sync_assets.engine.tables.reading import BucketRule, Hashing, TableSource
+from sync_assets.engine.tables.reading import Hashing, TableSource
 from sync_assets.engine.tables.shape import ColumnShape
-
-BUCKET_ROWS = 100  # rows in a bucket, about: they are asked for one by one when it differs
-MOST_BUCKETS = 100_000
-_INTEGERS = frozenset({ColumnType.INTEGER, ColumnType.BIGINT})
 
 
 def hashing(
@@ -22,16 +19,9 @@ def hashing(
     """Both sides' ways; None when a column cannot be compared by its text."""
     if not all(_comparable(mariadb, other, a, b) for a, b in zip(mine, theirs, strict=True)):
         return None
-    over = {a.name: b for a, b in zip(mine, theirs, strict=True)}
-    here = {a.name: a for a in mine}
-    if any(k not in here for k in key):
+    if not set(key) <= {a.name for a in mine}:
         return None
-    width = len(key) == 1 and {here[key[0]].type, over[key[0]].type} <= _INTEGERS
-    size = max(BUCKET_ROWS, -(-rows // MOST_BUCKETS))
-    count = 0 if width or not key else max(1, rows // size)
-    rule = BucketRule(tuple(key), size if width else 0, count)
-    there = BucketRule(tuple(over[k].name for k in key), rule.width, rule.count)
-    return Hashing("portable", tuple(mine), tuple(theirs), rule), Hashing("portable", tuple(theirs), tuple(mine), there)
+    return hashings("portable", mine, theirs, key, rows)
 
 
 def _comparable(mariadb: bool, other: TableSource, mine: ColumnShape, theirs: ColumnShape) -> bool:

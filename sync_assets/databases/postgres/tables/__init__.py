@@ -17,6 +17,7 @@ from sync_assets.databases.postgres.tables.session import Pool, Session
 from sync_assets.databases.postgres.tables.snapshot import PostgresSnapshot, snapshot
 from sync_assets.databases.postgres.tables.writer import PostgresWriter
 from sync_assets.engine.errors import Stop
+from sync_assets.engine.tables.buckets import hashings
 from sync_assets.engine.tables.reading import Form, Hashing, TableSource
 from sync_assets.engine.tables.shape import ColumnShape, TableEntry, TableName, TableShape
 from sync_assets.engine.tables.writing import Design, Head, Policy, Wanted
@@ -102,10 +103,10 @@ class PostgresTables:
         rows: int,
     ) -> tuple[Hashing, Hashing] | None:  # fmt: skip
         if isinstance(other, PostgresTables) and digests.same_types(mine, theirs) and self._hashes_like(other):
-            return digests.hashings("record", mine, theirs, key, rows)
+            return hashings("record", mine, theirs, key, rows)
         if not digests.comparable(mine, theirs, other.dialect):
             return None
-        return digests.hashings("portable", mine, theirs, key, rows)
+        return hashings("portable", mine, theirs, key, rows)
 
     def _hashes_like(self, other: PostgresTables) -> bool:
         mine, theirs = self.self_check(), other.self_check()

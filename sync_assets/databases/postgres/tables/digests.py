@@ -14,10 +14,9 @@ from sync_assets.databases.postgres.tables.forms import passes_unseen
 from sync_assets.databases.postgres.tables.quoting import bare, quoted
 from sync_assets.engine.model import ColumnType
 from sync_assets.engine.tables.canonical import TEXTS, common
-from sync_assets.engine.tables.reading import BucketRule, Hashing
+from sync_assets.engine.tables.reading import Hashing
 from sync_assets.engine.tables.shape import ColumnShape
 
-ROWS_A_BUCKET, MOST_BUCKETS = 100, 100_000
 _LARGEST = 2**63 - 1
 # Types whose hash differs whenever the value does, and is the same on every server.
 _EXACT = frozenset(
@@ -27,31 +26,6 @@ _EXACT = frozenset(
 )  # fmt: skip
 # A constant row whose hash tells whether two servers hash alike: byte order, version, build.
 SELF_CHECK = "select hash_record_extended(row(1::int, 2::bigint, 'a'::text, date '2000-01-02', '\\x0102'::bytea), 0)"
-_WHOLE = (ColumnType.INTEGER, ColumnType.BIGINT)
-
-
-def hashings(
-    kind: str, mine: Sequence[ColumnShape], theirs: Sequence[ColumnShape], key: Sequence[str], rows: int
-) -> tuple[Hashing, Hashing]:
-    """The same hashing in the names of either side."""
-    over = {a.name: b.name for a, b in zip(mine, theirs, strict=True)}
-    rule = bucket_rule(mine, theirs, key, rows)
-    other = BucketRule(tuple(over[k] for k in key), rule.width, rule.count)
-    word = "record" if kind == "record" else "portable"
-    return Hashing(word, tuple(mine), tuple(theirs), rule), Hashing(word, tuple(theirs), tuple(mine), other)  # type: ignore[arg-type]
-
-
-def bucket_rule(
-    mine: Sequence[ColumnShape], theirs: Sequence[ColumnShape], key: Sequence[str], rows: int
-) -> BucketRule:
-    """Ranges of an integer key, which are near each other on disk too; else hashes of the key."""
-    size = max(ROWS_A_BUCKET, -(-rows // MOST_BUCKETS))
-    pairs = {a.name: (a, b) for a, b in zip(mine, theirs, strict=True)}
-    if not key:
-        return BucketRule(())
-    if len(key) == 1 and all(c.type in _WHOLE for c in pairs[key[0]]):
-        return BucketRule(tuple(key), width=size)
-    return BucketRule(tuple(key), count=max(1, rows // size))
 
 
 def same_types(mine: Sequence[ColumnShape], theirs: Sequence[ColumnShape]) -> bool:

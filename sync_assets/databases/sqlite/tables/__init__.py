@@ -20,14 +20,11 @@ from sync_assets.databases.sqlite.tables.selecting import Columns
 from sync_assets.databases.sqlite.tables.session import dial, sorted_errors
 from sync_assets.databases.sqlite.tables.writer import SqliteWriter, transaction
 from sync_assets.engine.errors import Stop
-from sync_assets.engine.model import ColumnType
+from sync_assets.engine.tables.buckets import hashings
 from sync_assets.engine.tables.canonical import common
-from sync_assets.engine.tables.reading import BucketRule, Form, Hashing, Selection, TableSource
+from sync_assets.engine.tables.reading import Form, Hashing, Selection, TableSource
 from sync_assets.engine.tables.shape import ColumnShape, TableEntry, TableName, TableShape
 from sync_assets.engine.tables.writing import Design, Head, Policy, Wanted
-
-BUCKET_ROWS, MOST_BUCKETS = 100, 100_000
-_WHOLE = (ColumnType.INTEGER, ColumnType.BIGINT)
 
 
 def open_tables(args: ConnectionArgs) -> SqliteTables:
@@ -89,19 +86,10 @@ class SqliteTables:
         rows: int,
     ) -> tuple[Hashing, Hashing] | None:
         pairs = list(zip(mine, theirs, strict=True))
-        over = {a.name: (a, b) for a, b in pairs}
-        if any(common(a.type, b.type) is None or b.native.lower() == "jsonb" for a, b in pairs) or not set(key) <= set(
-            over
-        ):
+        comparable = all(common(a.type, b.type) is not None and b.native.lower() != "jsonb" for a, b in pairs)
+        if not comparable or not set(key) <= {a.name for a in mine}:
             return None
-        size = max(BUCKET_ROWS, -(-rows // MOST_BUCKETS))
-        whole = len(key) == 1 and all(c.type in _WHOLE for c in over[key[0]])
-        width, count = (size, 0) if whole else (0, max(1, rows // size) if key else 0)
-        here, there = tuple(key), tuple(over[k][1].name for k in key)
-        return (
-            Hashing("portable", tuple(mine), tuple(theirs), BucketRule(here, width, count)),
-            Hashing("portable", tuple(theirs), tuple(mine), BucketRule(there, width, count)),
-        )
+        return hashings("portable", mine, theirs, key, rows)
 
     @contextmanager
     def snapshot(self, tables: Sequence[TableName], streams: int) -> Iterator[SqliteSnapshot]:

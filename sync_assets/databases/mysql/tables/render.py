@@ -77,15 +77,14 @@ def _float(column: ColumnShape, sql: str) -> str:
 
 
 def _odd_float(sql: str) -> str:
-    """From `1.5e-10` or `0.00001`; what remains is to tell where the point is."""
-    plain = f"cast(abs({sql}) + 0e0 as char)"
-    mantissa = f"substring_index({plain}, 'e', 1)"
-    digits = f"replace({mantissa}, '.', '')"
-    bare = f"trim(leading '0' from {digits})"
-    before = f"if(locate('.', {mantissa}), locate('.', {mantissa}) - 1, length({mantissa}))"
-    power = f"if(locate('e', {plain}), cast(substring_index({plain}, 'e', -1) as signed), 0)"
-    exponent = f"{before} - (length({digits}) - length({bare})) + {power}"
-    return f"concat(if({sql} < 0, '-', ''), '0.', trim(trailing '0' from {bare}), 'e', {exponent})"
+    """`1.5e-10` is right; of `-0.000012` and `1234567890123456.5` what remains is to tell where the point is."""
+    plain = f"cast({sql} + 0e0 as char)"
+    size = f"cast(abs({sql}) + 0e0 as char)"
+    digits = f"trim(both '0' from replace({size}, '.', ''))"
+    rest = f"if(length({digits}) > 1, concat('.', substr({digits}, 2)), '')"
+    power = f"if({sql} between -1 and 1, 1 + length({digits}) - length({size}), locate('.', concat({size}, '.')) - 2)"
+    moved = f"concat(if({sql} < 0, '-', ''), left({digits}, 1), {rest}, 'e', {power})"
+    return f"if(locate('e', {plain}), {plain}, {moved})"
 
 
 def _number(column: ColumnShape, sql: str) -> str:

@@ -83,38 +83,29 @@ def _decimal(column: ColumnShape, place: str) -> str:
 
 
 def _float(column: ColumnShape, place: str) -> str:
-    """The usual ones as the server writes them. The shortest digits of others by way of numeric, whose scientific form
-    shows them all: a double has 17 at most."""
-    size = f"abs({place}::float8)"
-    text = f"to_char({size}::text::numeric, '{_DIGITS}')"
+    """Nearly the server's own text. Without a subquery: with one, no parallel worker would take it."""
+    number = f"{place}::float8"
+    size = f"abs({number})"
     return (
-        f"case when {size} >= '{PLAIN[0]}' and {size} < '{PLAIN[1]}' then {place}::float8::text"
-        f" when {place} = 0 then '0' when {place}::text in ('NaN', 'Infinity', '-Infinity') then {place}::text"
-        f" else case when {place} < 0 then '-' else '' end || case when {size} between 1e15 and 1e40"
-        f" then {_rounder(size)} else {_scientific(text)} end end"
+        f"case when {size} >= '{PLAIN[0]}' and {size} < '{PLAIN[1]}' then {number}::text when {place} = 0 then '0'"
+        f" when {size} between 1e15 and 1e40 then case when {place} < 0 then '-' else '' end || {_rounder(size)}"
+        f" else replace(replace({number}::text, 'e+', 'e'), 'e-0', 'e-') end"
     )
-
-
-_DIGITS = "9.9999999999999999EEEE"
-
-
-def _scientific(text: str) -> str:
-    digits = f"rtrim(replace(ltrim(split_part({text}, 'e', 1)), '.', ''), '0')"
-    return f"'0.' || {digits} || 'e' || (split_part({text}, 'e', 2)::int + 1)::text"
 
 
 def _rounder(size: str) -> str:
     """PostgreSQL does not take the bounds of a double's interval for its own, others do: it writes 1e23 as
     9.999999999999999e22. Such a bound has 17 digits or fewer only in this range: one digit less is tried."""
-    number = f"to_char({size}::text::numeric, '{_DIGITS}')"
-    count = f"length(rtrim(replace(ltrim(split_part({number}, 'e', 1)), '.', ''), '0'))"
-    return (
-        f"(select {_scientific('s')} from (select to_char(case when low::float8 = {size} then low"  # noqa: S608
-        f" when (low + step)::float8 = {size} then low + step else exact end, '{_DIGITS}') as s"
-        f" from (select exact, trunc(exact, places) as low, power(10::numeric, -places) as step"
-        f" from (select {size}::text::numeric as exact,"
-        f" {count} - 2 - split_part({number}, 'e', 2)::int as places) a) b) c)"
+    text = f"{size}::text"
+    places = f"length(replace(split_part({text}, 'e', 1), '.', '')) - 2 - split_part({text}, 'e', 2)::int"
+    low = f"trunc({text}::numeric, {places})"
+    high = f"{low} + power(10::numeric, 2 - length(replace(split_part({text}, 'e', 1), '.', ''))"
+    high += f" + split_part({text}, 'e', 2)::int)"
+    best = (
+        f"case when ({low})::float8 = {size} then {low} when ({high})::float8 = {size} then {high}"
+        f" else {text}::numeric end"
     )
+    return f"regexp_replace(ltrim(to_char({best}, '9.9999999999999999EEEE')), '\\.?0*e\\+', 'e')"
 
 
 def _set(column: ColumnShape, place: str) -> str:

@@ -17,6 +17,13 @@ _ESCAPES = re.compile(rb"\\(.)", re.DOTALL)
 _OWN = {b"b": b"\b", b"f": b"\f", b"v": b"\v"}  # PostgreSQL escapes these; nobody else knows that
 _UNESCAPED = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 _TEXT_ESCAPES = re.compile(r"\\(.)", re.DOTALL)
+# Workers compute the digests. A table that was just filled has no statistics: the server would sort whole rows by
+# bucket, where a hash table of the buckets, 65,536 at most, fits into memory. To compile long expressions costs more
+# than it gains.
+_DIGEST_PLANS = (
+    "set local max_parallel_workers_per_gather = 4; set local enable_sort = off; set local work_mem = '16MB';"
+    " set local jit = off"
+)
 _LEADING = """
 select exists (select from pg_catalog.pg_index i
   join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
@@ -68,7 +75,7 @@ class PostgresReader:
         outputs = (*key, digests.row_hash(hashing, hashing.columns))
         for *values, value in self._lines(self._in_buckets(selection, hashing, numbers, outputs)):
             self.moved.rows += 1
-            yield tuple(v if v is not None else "" for v in values), int(value or 0)
+            yield tuple(values if None not in values else (v or "" for v in values)), int(value or 0)  # type: ignore[arg-type]
 
     def _in_buckets(
         self, selection: Selection, hashing: Hashing, numbers: Sequence[int], outputs: Sequence[str]
@@ -122,15 +129,19 @@ class PostgresReader:
     def _limit(self) -> str:
         return f"set local statement_timeout = '{int(self._session.args.query_seconds)}s'"
 
-    def _lines(self, sql: str) -> Iterator[list[str | None]]:
+    def _lines(self, sql: str) -> Iterator[Sequence[str | None]]:
         """The rows of a query as texts, by COPY: unlike a cursor's, its plan may use parallel workers."""
         seconds = self._session.args.query_seconds
-        sql = f"{self._limit()}; set local max_parallel_workers_per_gather = 4; copy ({sql}) to stdout"
+        sql = f"{self._limit()}; {_DIGEST_PLANS}; copy ({sql}) to stdout"
         self.moved.statements += 1
         for block in self._session.copy_out(sql, seconds + self._session.args.silent_seconds):
             self.moved.bytes += len(block)
-            for line in block.decode().split("\n")[:-1]:
-                yield [_field(f) for f in line.split("\t")]
+            text = block.decode()
+            lines = text.split("\n")[:-1]
+            if "\\" in text:
+                yield from ([_field(f) for f in line.split("\t")] for line in lines)
+            else:
+                yield from (line.split("\t") for line in lines)
 
     def close(self) -> None:
         if not self._closed:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import psycopg
 
-from sync_assets.databases.postgres.definition import catalogue, compare, rights, structure
+from sync_assets.databases.postgres.definition import catalogue, compare, naming, rights, structure
 from sync_assets.databases.postgres.definition.draft import Draft
 from sync_assets.databases.postgres.definition.names import Name
 from sync_assets.databases.postgres.definition.parts import Structure
@@ -41,7 +41,7 @@ def design(source: Side, target: Side, wanted: Sequence[Wanted], policy: Policy,
         expected = structure.of_source(ask, wanted, objects)
     draft = Draft(policy)
     with catalogue.asking(target.connection, target.place) as ask:
-        actual = structure.of_target(ask, expected)
+        expected, actual = _settled(ask, expected)
         others = [name for name, (_, kind) in catalogue.find(ask, _pointed_to(expected)).items() if kind in "rp"]
         compare.compare(expected, actual, others, draft)
         draft.before[:0] = rights.hold(ask, expected, actual, draft)
@@ -58,8 +58,18 @@ def positions(source: Side, target: Side, wanted: Sequence[Wanted]) -> tuple[str
         expected = structure.of_source(ask, wanted, objects=False)
     draft = Draft("apply")
     with catalogue.asking(target.connection, target.place) as ask:
-        compare.positions(expected, structure.of_target(ask, expected), draft)
+        compare.positions(*_settled(ask, expected), draft)
     return tuple(draft.positions)
+
+
+def _settled(ask: catalogue.Ask, expected: Structure) -> tuple[Structure, Structure]:
+    """What is expected, under names that it can have there, and what there is of it."""
+    actual = structure.of_target(ask, expected)
+    schemas = {t.schema for t in expected.tables} | {n.schema for n in (*expected.sequences, *expected.statistics)}
+    taken: dict[str, list[Name]] = {"relation": [], "statistics": []}
+    for kind, schema, name in ask("taken", schemas=sorted(schemas)):
+        taken[kind].append(Name(schema, name))
+    return naming.settle(expected, actual, taken["relation"], taken["statistics"]), actual
 
 
 def _pointed_to(expected: Structure) -> list[Name]:

@@ -187,7 +187,9 @@ def sequences(ask: Ask, scope: Scope, oids: Sequence[int]) -> dict[int, parts.Se
         table = scope.renaming.relation(owner) if owner and kept else None
         column = scope.renaming.column(owner, row[13]) if owner and kept else ""
         name = scope.renaming.relation(old_names[row[0]])
-        found[row[0]] = parts.Sequence(*(name, *row[3:12], table, column, row[14], row[16], row[15]))
+        elsewhere = owner is None and row[12] != 0
+        made = parts.Sequence(*(name, *row[3:12], table, column, row[14], row[16], row[15]))
+        found[row[0]] = replace(made, elsewhere=elsewhere)
     spots = positions(ask, {oid: old_names[oid] for oid, s in found.items() if s.readable})
     return {oid: replace(s, position=spots[oid][0], called=spots[oid][1]) if oid in spots else s
             for oid, s in found.items()}  # fmt: skip

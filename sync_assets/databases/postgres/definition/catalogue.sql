@@ -12,6 +12,13 @@ join pg_namespace n on n.nspname = w.s
 join pg_class c on c.relnamespace = n.oid and c.relname = w.t
 order by 2, 3
 
+-- taken: all names of relations, and of statistics, in schemas
+select 'relation', n.nspname::text, c.relname::text
+from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = any(%(schemas)s::text[])
+union all
+select 'statistics', n.nspname::text, s.stxname::text
+from pg_statistic_ext s join pg_namespace n on n.oid = s.stxnamespace where n.nspname = any(%(schemas)s::text[])
+
 -- family: tables with all their partitions, each parent before its children
 with recursive family (oid, depth) as (
   select unnest(%(oids)s::int8[])::oid, 0

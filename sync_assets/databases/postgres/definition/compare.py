@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from sync_assets.databases.postgres.definition import render, things
+from sync_assets.databases.postgres.definition import alike, render, things
 from sync_assets.databases.postgres.definition.columns import compare_columns
 from sync_assets.databases.postgres.definition.draft import Draft
 from sync_assets.databases.postgres.definition.names import Name, literal, loose, quoted
@@ -17,7 +17,6 @@ from sync_assets.databases.postgres.definition.parts import (
     Constraint,
     Index,
     Sequence,
-    Statistic,
     Structure,
     Table,
     Thing,
@@ -112,17 +111,10 @@ def _comment(draft: Draft, on: str, text: str, of: str) -> None:
 # -- sequences
 
 
-def _same_sequence(sequence: Sequence, actual: Structure) -> Sequence | None:
-    if sequence.name in actual.sequences:
-        return actual.sequences[sequence.name]
-    owned = (s for s in actual.sequences.values() if s.table and s.column == sequence.column)
-    return next((s for s in owned if s.table == sequence.table), None)
-
-
 def sequences(expected: Structure, actual: Structure, draft: Draft) -> None:
     """Sequences that are not made with an identity column, and the settings of all that there are."""
     for sequence in expected.sequences.values():
-        there = _same_sequence(sequence, actual)
+        there = alike.sequence(sequence, actual)
         if there is None:
             _new_sequence(sequence, actual, draft)
         elif there.options != sequence.options or there.type != sequence.type:
@@ -149,7 +141,7 @@ def _sequence_comment(sequence: Sequence) -> list[str]:
 
 def _owners(expected: Structure, actual: Structure, draft: Draft) -> None:
     for sequence in expected.sequences.values():
-        there = _same_sequence(sequence, actual)
+        there = alike.sequence(sequence, actual)
         made = sequence.name in draft.sequences
         if sequence.identity and made:
             draft.before += _sequence_comment(sequence)
@@ -160,7 +152,7 @@ def _owners(expected: Structure, actual: Structure, draft: Draft) -> None:
 def positions(expected: Structure, actual: Structure, draft: Draft) -> None:
     """Positions of sequences, as read from the source; never back, for rows may have been added in the target."""
     for sequence in expected.sequences.values():
-        there = _same_sequence(sequence, actual)
+        there = alike.sequence(sequence, actual)
         if sequence.position is None:
             continue
         if there is None:
@@ -246,26 +238,16 @@ def _in_order(expected: Structure) -> list[Name]:
 
 def _constraint(constraint: Constraint, expected: Structure, actual: Structure, draft: Draft, phase: list[str]) -> None:
     table = expected.tables[constraint.table]
-    there = actual.constraints.get((table.name, constraint.name)) or _alike(constraint, actual)
+    there = actual.constraints.get((table.name, constraint.name)) or next(alike.constraints(constraint, actual), None)
     words = f"{table.name}: constraint {constraint.name}"
     if there is None:
         if not _comes_along(constraint.parent_index, table, actual):
             _add(words + " is missing", table, actual, draft, phase, render.add_constraint(constraint, table))
-    elif _constraint_text(there) != _constraint_text(constraint):
+    elif alike.constraint_text(there) != alike.constraint_text(constraint):
         draft.odd(words + " is another in the target")
     on = f"constraint {quoted(constraint.name)} on {table.name.sql}"
     _marks(constraint, there, table, actual, draft, constraint.index)
     _late_comment(on, constraint.comment, there.comment if there else "", table, actual, draft)
-
-
-def _constraint_text(constraint: Constraint) -> str:
-    return constraint.type + loose(constraint.definition.removesuffix(" NOT VALID"))
-
-
-def _alike(constraint: Constraint, actual: Structure) -> Constraint | None:
-    """The same constraint under another name."""
-    found = (c for c in actual.constraints.values() if c.table == constraint.table and c.type == constraint.type)
-    return next((c for c in found if _constraint_text(c) == _constraint_text(constraint)), None)
 
 
 def _comes_along(parent_index: Name | None, table: Table, actual: Structure) -> bool:
@@ -304,12 +286,12 @@ def indexes(expected: Structure, actual: Structure, draft: Draft) -> None:
     order = {name: at for at, name in enumerate(_in_order(expected))}
     for index in sorted(expected.indexes.values(), key=lambda i: order[i.table]):
         table = expected.tables[index.table]
-        there = actual.indexes.get((table.name, index.name)) or _index_alike(index, actual)
+        there = actual.indexes.get((table.name, index.name)) or next(alike.indexes(index, actual), None)
         words = f"{table.name}: index {index.name}"
         if there is None:
             if not _comes_along(index.parent, table, actual):
                 _add(words + " is missing", table, actual, draft, draft.indexes, render.create_index(index, table))
-        elif _index_text(there) != _index_text(index):
+        elif alike.index_text(there) != alike.index_text(index):
             draft.note(words + " is another in the target; it is left as it is")
         elif not there.valid and not index.partitioned:
             draft.note(words + " is invalid in the target: drop it, and the next run makes it anew")
@@ -319,15 +301,6 @@ def indexes(expected: Structure, actual: Structure, draft: Draft) -> None:
             _late_comment(on, index.comment, there.comment if there else "", table, actual, draft)
 
 
-def _index_text(index: Index) -> str:
-    return loose(render.nameless(index.definition))
-
-
-def _index_alike(index: Index, actual: Structure) -> Index | None:
-    found = (i for i in actual.indexes.values() if i.table == index.table)
-    return next((i for i in found if _index_text(i) == _index_text(index)), None)
-
-
 def statistics(expected: Structure, actual: Structure, draft: Draft) -> None:
     for statistic in expected.statistics.values():
         table = expected.tables[statistic.table]
@@ -335,14 +308,10 @@ def statistics(expected: Structure, actual: Structure, draft: Draft) -> None:
         words = f"{table.name}: statistics {statistic.name}"
         if there is None:
             _add(words + " are missing", table, actual, draft, draft.checks, render.create_statistics(statistic))
-        elif _statistic_text(there) != _statistic_text(statistic):
+        elif alike.statistic_text(there) != alike.statistic_text(statistic):
             draft.note(words + " are others in the target")
         on = f"statistics {statistic.name.sql}"
         _late_comment(on, statistic.comment, there.comment if there else "", table, actual, draft)
-
-
-def _statistic_text(statistic: Statistic) -> str:
-    return loose(render.nameless(statistic.definition))
 
 
 def _only_there(expected: Structure, actual: Structure, draft: Draft) -> None:
@@ -351,10 +320,12 @@ def _only_there(expected: Structure, actual: Structure, draft: Draft) -> None:
         if table.name not in expected.tables and table.parents and table.parents[0] in expected.tables:
             draft.note(f"{table.name}: a partition that only the target has")
     for constraint in actual.constraints.values():
-        known = (constraint.table, constraint.name) in expected.constraints or _alike(constraint, expected)
+        known = (constraint.table, constraint.name) in expected.constraints or any(
+            alike.constraints(constraint, expected)
+        )
         if not known and constraint.table in expected.tables:
             draft.note(f"{constraint.table}: constraint {constraint.name} is only in the target")
     for index in actual.indexes.values():
-        known_index = (index.table, index.name) in expected.indexes or _index_alike(index, expected)
+        known_index = (index.table, index.name) in expected.indexes or any(alike.indexes(index, expected))
         if not known_index and index.table in expected.tables:
             draft.note(f"{index.table}: index {index.name} is only in the target")

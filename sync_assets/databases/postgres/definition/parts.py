@@ -29,6 +29,7 @@ class Sequence:
     readable: bool = True
     position: int | None = None  # None: unknown
     called: bool = False  # whether `position` has been handed out
+    elsewhere: bool = False  # a column of a table that was not asked for owns it
 
     @property
     def options(self) -> tuple[int, int, int, int, int, bool]:
@@ -147,7 +148,7 @@ class Thing:
 @dataclass(frozen=True, slots=True)
 class Structure:
     """Tables and all that belongs to them. `order` are the things in the order in which they can be made, tables and
-    free sequences among them as their names."""
+    free sequences among them as their names. `former` says for tables of the target what they are in the source."""
 
     tables: Mapping[Name, Table] = field(default_factory=dict)
     sequences: Mapping[Name, Sequence] = field(default_factory=dict)
@@ -158,3 +159,4 @@ class Structure:
     order: tuple[str, ...] = ()  # labels of things, tables and sequences
     schemas: Mapping[str, str] = field(default_factory=dict)  # comments on them
     losses: tuple[str, ...] = ()
+    former: Mapping[Name, Name] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from sync_assets.databases.postgres.definition.names import Name, literal, quoted, tokens
+from sync_assets.databases.postgres.definition.names import Name, Token, literal, quoted, tokens
 from sync_assets.databases.postgres.definition.parts import (
     Column,
     Constraint,
@@ -230,7 +230,21 @@ def create_statistics(statistic: Statistic) -> list[str]:
 
 def nameless(definition: str) -> str:
     """The definition of an index or of statistics without the name it has."""
-    found = [t for t in tokens(definition) if t.kind != "space"]
+    head, _, tail = _around_name(definition)
+    return " ".join(t.text for t in (*head, *tail) if t.kind != "space")
+
+
+def named(definition: str, name: Name) -> str:
+    """The definition of an index (which has its table's schema: none is given) or of statistics under another name."""
+    head, gap, tail = _around_name(definition)
+    new = name.sql if name.schema else quoted(name.name)
+    return "".join(t.text for t in (*head, *gap)) + new + "".join(t.text for t in tail)
+
+
+def _around_name(definition: str) -> tuple[list[Token], list[Token], list[Token]]:
+    """What is before the name (without blanks at its end), those blanks, and what is behind the name."""
+    found = list(tokens(definition))
     at = next((i for i, t in enumerate(found) if t.text in ("INDEX", "STATISTICS")), -1)
-    end = at + 4 if at + 2 < len(found) and found[at + 2].text == "." else at + 2
-    return " ".join(t.text for t in [*found[: at + 1], *found[end:]])
+    name = next((i for i in range(at + 1, len(found)) if found[i].kind != "space"), len(found))
+    end = name + 3 if name + 2 < len(found) and found[name + 1].text == "." else name + 1
+    return found[: at + 1], found[at + 1 : name], found[end:]

@@ -1,6 +1,7 @@
 """Which relations of the source are meant by what is wanted, and what they are called in the target.
 
-Partitions come with their tables and, like the sequences that columns own, move to their table's schema.
+Partitions come with their tables and, like the sequences that columns own, move to their table's schema and follow its
+name: two copies of one table can lie in one schema.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 
 from sync_assets.databases.postgres.definition.catalogue import Ask, Row, Scope, find
 from sync_assets.databases.postgres.definition.names import Name, Renaming
+from sync_assets.databases.postgres.definition.naming import fitted, follow
 from sync_assets.engine.tables.shape import TableKind
 from sync_assets.engine.tables.writing import Wanted
 
@@ -18,6 +20,7 @@ from sync_assets.engine.tables.writing import Wanted
 class _Draft:
     tables: dict[int, Name] = field(default_factory=dict)
     relations: dict[Name, Name] = field(default_factory=dict)
+    names: set[Name] = field(default_factory=set)  # new ones
     columns: dict[Name, Mapping[str, str]] = field(default_factory=dict)
     kept: dict[Name, frozenset[str]] = field(default_factory=dict)
     gone: dict[Name, frozenset[str]] = field(default_factory=dict)
@@ -58,7 +61,8 @@ def _parent(row: Row) -> Name:
 def _add(draft: _Draft, oid: int, old: Name, wish: Wanted, is_root: bool) -> None:
     draft.tables[oid] = old
     schema = wish.table.schema if is_root or old.schema == wish.source.name.schema else old.schema
-    draft.relations[old] = Name(schema, wish.table.name if is_root else old.name)
+    draft.relations[old] = Name(schema, wish.table.name) if is_root else _part(draft, schema, old.name, wish)
+    draft.names.add(draft.relations[old])
     names = names_of(wish)
     if changed := {a: b for a, b in names.items() if a != b}:
         draft.columns[old] = changed
@@ -66,6 +70,18 @@ def _add(draft: _Draft, oid: int, old: Name, wish: Wanted, is_root: bool) -> Non
     if written - set(names):
         draft.gone[old] = frozenset(written - set(names))
         draft.kept[old] = frozenset(names) | {c.name for c in wish.source.columns if c.generated is not None}
+
+
+def _part(draft: _Draft, schema: str, name: str, wish: Wanted) -> Name:
+    """A partition's new name: as before while its table's is; else it says which table it is of."""
+    old, new = wish.source.name.name, wish.table.name
+    return _unused(draft, Name(schema, follow(name, old, new)), new, moves=old != new)
+
+
+def _unused(draft: _Draft, name: Name, table: str, moves: bool) -> Name:
+    """The name, unless the table's part of it is not in it and should be, or another relation has it already."""
+    lost = moves and not name.name.startswith(table)
+    return Name(name.schema, fitted(table, "_" + name.name)) if lost or name in draft.names else name
 
 
 def names_of(wish: Wanted) -> dict[str, str]:
@@ -84,7 +100,10 @@ def _sequences(ask: Ask, draft: _Draft) -> None:
     for row in ask("sequences", oids=[], tables=list(draft.tables)):
         owner, name = draft.tables[row[12]], Name(row[1], row[2])
         if name.schema == owner.schema:
-            draft.relations[name] = Name(draft.relations[owner].schema, name.name)
+            new = draft.relations[owner]
+            wished = Name(new.schema, follow(name.name, owner.name, new.name))
+            draft.relations[name] = _unused(draft, wished, new.name, moves=False)
+            draft.names.add(draft.relations[name])
 
 
 def without_table(wanted: Sequence[Wanted], wishes: Mapping[Name, Wanted]) -> list[Wanted]:

@@ -5,7 +5,7 @@ Says what is left out and why. Must not know statements of tables, nor compare.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sync_assets.databases.postgres.definition import catalogue, closure, parts, things
@@ -54,8 +54,14 @@ def of_source(ask: Ask, wanted: Sequence[Wanted], objects: bool) -> Structure:
     return Structure(
         found.tables, {s.name: s for s in sequences.values() if s.table is None or s.table in found.tables},
         found.constraints, found.indexes, found.statistics, made, labels,
-        _schema_comments(ask, scope, made.values()), tuple(found.losses),
+        _schema_comments(ask, scope, made.values()), tuple(found.losses), _former(scope, virtual),
     )  # fmt: skip
+
+
+def _former(scope: Scope, virtual: Collection[Name]) -> dict[Name, Name]:
+    """What tables are called in the source; what was no table there has parts of its own."""
+    pairs = ((scope.renaming.relation(old), old) for old in scope.tables.values())
+    return {new: old for new, old in pairs if new not in virtual}
 
 
 # -- tables

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
+from types import MappingProxyType
 from typing import TypeVar
 
 from sync_assets.engine import faults
@@ -20,7 +22,7 @@ from sync_assets.engine.errors import BadBatch, Retry, Stop
 from sync_assets.engine.guard import refuse_empty_source, refuse_many_rejects, refuse_mass_delete
 from sync_assets.engine.model import Change, Counts, Mode, Outcome, Rejected
 from sync_assets.engine.plan import key_text
-from sync_assets.engine.tables.careful import lines_of, sift
+from sync_assets.engine.tables.careful import digest_of, lines_of, sift
 from sync_assets.engine.tables.lanes import Lane, Lanes
 from sync_assets.engine.tables.reading import Condition, Form, Key, Selection, Snapshot, TableSource
 from sync_assets.engine.tables.shape import ColumnShape, TableName
@@ -31,6 +33,7 @@ KEYS_AT_ONCE = 5_000
 TRIES = 3
 SAMPLE = 20
 T = TypeVar("T")
+_NONE: Mapping[str, Rejected] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +215,12 @@ class Shipping:
             counts += done
 
         refused: list[Rejected] = []
+        known = {r.digest: r for r in work.rejected}  # what the stage refused is read again, and not tried again
+        work.rejected.clear()
         with self._batch(lane, work, mark, position=work.position, ends=work.later is None) as todo:
             if todo:
                 for piece in what.plan.slices:
-                    refused += self._sift(lane, work, piece, write)
+                    refused += self._sift(lane, work, piece, write, len(refused), known)
                 if what.gone and work.later is None:
                     counts.deleted += writer.delete(work.table, _key_columns(work), what.gone)
         work.rejected += refused
@@ -330,18 +335,21 @@ class Shipping:
         return written + len(refused)
 
     def _sift(
-        self, lane: Lane, work: Work, piece: Selection, write: Callable[[Sequence[bytes]], None]
-    ) -> list[Rejected]:
-        """Write what can be written of a piece; what cannot is returned."""
+        self, lane: Lane, work: Work, piece: Selection, write: Callable[[Sequence[bytes]], None],
+        before: int = 0, known: Mapping[str, Rejected] = _NONE,
+    ) -> list[Rejected]:  # fmt: skip
+        """Write what can be written of a piece; what cannot is returned. `before` were refused in this batch, `known`
+        by digest before it."""
         blocks = lane.reader.rows(piece, Form.LINES, work.names.there, self.target.dialect)
         names = [c.name for c in work.names.there]
         positions = [names.index(k) for k in work.target_key]
         refused: list[Rejected] = []
         for lines in lines_of(blocks):
-            for rejected in sift(lines, write, positions, work.part):
+            left, again = _apart(lines, known)
+            for rejected in chain(again, sift(left, write, positions, work.part) if left else ()):
                 refused.append(rejected)
-                known = len(work.rejected) + len(refused)
-                refuse_many_rejects(work.job.sync, known, 0, work.job.reject_limit)
+                count = len(work.rejected) + before + len(refused)
+                refuse_many_rejects(work.job.sync, count, 0, work.job.reject_limit)
         return refused
 
     def _form(self, work: Work) -> Form:
@@ -420,6 +428,15 @@ class Shipping:
                 return reader.count(work.there)
             finally:
                 reader.close()
+
+
+def _apart(lines: Sequence[bytes], known: Mapping[str, Rejected]) -> tuple[Sequence[bytes], list[Rejected]]:
+    """The lines that are still to be tried, and what is known of the others."""
+    if not known:
+        return lines, []
+    digests = [digest_of(line) for line in lines]
+    left = [line for line, digest in zip(lines, digests, strict=True) if digest not in known]
+    return left, [known[digest] for digest in digests if digest in known]
 
 
 def _id(work: Work, nonce: str, what: str) -> str:

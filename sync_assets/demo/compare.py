@@ -86,6 +86,7 @@ COPIES: Mapping[str, Sequence[str]] = {
         "order_no", "customer_id", "customer", "status", "amount", "paid", "note", "created_at", "updated_at",
     ),
     "order_lines": ("line_id", "order_no", "product_id", "quantity", "price", "sold_at"),
+    "visits": ("visit_id", "page", "seconds", "seen_at"),
 }  # fmt: skip
 
 
@@ -103,6 +104,25 @@ def compare_copy(table: str, shop: Shop, copy: Warehouse) -> Comparison:
         sorted(map(str, theirs.keys() - ours.keys()))[:5],
         sorted(map(str, differing))[:5],
     )
+
+
+_KEYS_MYSQL = (
+    "select table_name, column_name, referenced_table_name from information_schema.key_column_usage "
+    "where table_schema = database() and referenced_table_name is not null"
+)
+_KEYS_POSTGRES = (
+    "select r.relname, a.attname, f.relname from pg_constraint c join pg_class r on r.oid = c.conrelid "
+    "join pg_class f on f.oid = c.confrelid join pg_attribute a on a.attrelid = r.oid and a.attnum = c.conkey[1] "
+    "where c.contype = 'f' and r.relname not like 'sync\\_assets%'"
+)
+
+
+def compare_keys(shop: Shop, copy: Warehouse) -> Comparison:
+    """Compare the foreign keys: table, column, and the table that it points to."""
+    ours = shop.rows(_KEYS_MYSQL if shop.server.kind == "mysql" else _KEYS_POSTGRES)
+    theirs = copy.rows(_KEYS_POSTGRES)
+    here, there = ({" ".join(map(str, key)) for key in keys} for keys in (ours, theirs))
+    return Comparison("foreign keys", len(ours), len(theirs), sorted(here - there), sorted(there - here), [])
 
 
 def _plain(value: Any) -> Any:

@@ -38,15 +38,18 @@ class Copying:
 
     def say_filled(self, run_id: str) -> None:
         """What the first run did."""
-        rows = sum(numbers["created"] for numbers in self._written(run_id).values())
-        self.say(f"{len(TABLES)} tables made as the shop's are, foreign keys too, {rows:,} rows, both sides equal")
+        rows = sum(numbers["read"] for numbers in self._written(run_id).values())
+        self.say(
+            f"{len(TABLES)} tables made as the shop's are, indexes and foreign keys too; {rows:,} rows, proved equal"
+        )
 
     def say_shipped(self, run_id: str) -> None:
         """What a later run did, table by table."""
         self.say("the warehouse got only what had changed, found by digests that both servers compute:")
         for table, numbers in self._written(run_id).items():
             done = ", ".join(f"{numbers[name]} {name}" for name in _CHANGES if numbers[name]) or "nothing"
-            self.say(f"    {table}: {done}; of {numbers['read']:,} rows")
+            sent = f", {numbers['bytes_sent']:,} bytes" if numbers["bytes_sent"] else ""
+            self.say(f"    {table}: {done}{sent}; of {numbers['read']:,} rows")
 
     def _written(self, run_id: str) -> Mapping[str, Mapping[str, int]]:
         return {table: self.dagster.written(asset, run_id) for table, asset in ASSETS.items()}

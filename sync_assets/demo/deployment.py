@@ -98,12 +98,12 @@ attributes:
   tables: ["{home}.*"]
   into: {{{home}: {schema}}}
   mode: clone
-  schedule: "*/15 * * * *"
+  schedule: "30 2 * * *"
   alerts: ops_group
   streams: 1
   overrides:
-    {home}.order_lines:
-      partitions: {{every: day, start: {start}, column: sold_at}}
+    {home}.visits:
+      partitions: {{every: day, start: {start}, column: seen_at}}
 """
 
 

@@ -223,7 +223,8 @@ def _compared(stage: Stage) -> list[Comparison]:
         compare.compare(board, stage.shop, stage.emulator, app, tables[board], source, columns)
         for board, source, columns in jobs
     ]
-    return [*boards, *(compare.compare_copy(table, stage.shop, stage.warehouse) for table in TABLES)]
+    copies = [compare.compare_copy(table, stage.shop, stage.warehouse) for table in TABLES]
+    return [*boards, *copies, compare.compare_keys(stage.shop, stage.warehouse)]
 
 
 def _report(results: list[Comparison], say: Say) -> None:

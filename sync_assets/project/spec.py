@@ -322,7 +322,7 @@ _CHANGES = (
 _PROOF = "what is compared after a run, on both sides: checksums of all rows of the run, their count, or nothing"
 _POLICY = (
     "what to do when the structure of the source changes: apply what loses nothing and stop on the rest, stop on any "
-    "change, or ignore what does not hinder"
+    "change of what columns hold, or ignore what does not hinder"
 )
 _WRITING = "read with `query` or `where` although the source's user could write there"
 

@@ -42,6 +42,7 @@ def design(source: Side, target: Side, wanted: Sequence[Wanted], policy: Policy,
     draft = Draft(policy)
     with catalogue.asking(target.connection, target.place) as ask:
         expected, actual = _settled(ask, expected)
+        rights.know(ask, expected, actual, draft)
         others = [name for name, (_, kind) in catalogue.find(ask, _pointed_to(expected)).items() if kind in "rp"]
         compare.compare(expected, actual, others, draft)
         draft.before[:0] = rights.hold(ask, expected, actual, draft)

@@ -44,9 +44,7 @@ def compare_columns(
         if column not in [o for o, _ in renamed]:
             _dropped(table, column, draft)
     for column in table.columns:
-        other = there.column(column.name)
-        if other is not None:
-            _both(table, column, other, column.name in above, there.owned, draft)
+        _both(table, column, there, column.name in above, identities.get((table.name, column.name)), draft)
 
 
 def _handed_down(column: Column, table: Table, actual: Structure) -> bool:
@@ -90,14 +88,20 @@ def _dropped(table: Table, column: Column, draft: Draft) -> None:
         draft.note(f"{words}; it is kept")
 
 
-def _both(table: Table, column: Column, other: Column, handed_down: bool, owned: bool, draft: Draft) -> None:
+def _both(
+    table: Table, column: Column, there: Table, handed_down: bool, identity: Sequence | None, draft: Draft
+) -> None:
+    other = there.column(column.name)
+    if other is None:
+        return
     if (column.generated, column.generated and loose(column.expression)) != (
         other.generated, other.generated and loose(other.expression)):  # fmt: skip
         draft.unsafe(f"{_words(table, column)} is generated otherwise in the target")
         return
     if not handed_down:
         _type(table, column, other, draft)
-        _null(table, column, other, owned, draft)
+        _null(table, column, other, there.owned, draft)
+    _identity(table, column, other, identity, draft)
     _default(table, column, other, draft)
     _settings(table, column, other, draft)
 
@@ -113,7 +117,8 @@ def _label(table: Table) -> str:
 def _type(table: Table, column: Column, other: Column, draft: Draft) -> None:
     how = fit(column.type, other.type)
     if how == "same" and column.collation != other.collation:
-        draft.odd(f"{_words(table, column)} has another collation in the target")
+        words = f"{_words(table, column)} has another collation in the target"
+        (draft.note if _exact(column) and _exact(other) else draft.odd)(words)
     elif how == "wider":
         draft.note(f"{_words(table, column)} is {column.type}; the target's {other.type} holds all its values")
     elif how == "widen":
@@ -121,6 +126,11 @@ def _type(table: Table, column: Column, other: Column, draft: Draft) -> None:
         draft.safe(words, [render.set_type(table.name, column)], of=_label(table), needed=True)
     elif how == "retyped":
         draft.unsafe(f"{_words(table, column)} is {column.type} in the source and {other.type} in the target")
+
+
+def _exact(column: Column) -> bool:
+    """Whether equal values are the same values: only collations that users make can say otherwise."""
+    return not column.collation or column.collation.startswith("pg_catalog.")
 
 
 def _null(table: Table, column: Column, other: Column, owned: bool, draft: Draft) -> None:
@@ -132,27 +142,42 @@ def _null(table: Table, column: Column, other: Column, owned: bool, draft: Draft
         draft.safe(words, [render.set_null(table.name, column)], of=_label(table), needed=True)
 
 
-def _default(table: Table, column: Column, other: Column, draft: Draft) -> None:
-    if table.partition:  # from PostgreSQL 17 a partition has its parent's identity
-        column_identity = other_identity = ""
-    else:
-        column_identity, other_identity = column.identity, other.identity
-    if bool(column_identity) != bool(other_identity):
-        draft.odd(f"{_words(table, column)} is {'an' if column_identity else 'no'} identity in the source")
-    elif column_identity != other_identity:
+def _identity(table: Table, column: Column, other: Column, identity: Sequence | None, draft: Draft) -> None:
+    """Rows have their own numbers in any case: a column that does not count by itself is none the worse for it."""
+    if table.partition or column.identity == other.identity:  # from PostgreSQL 17 a partition has its parent's identity
+        return
+    if column.identity and other.identity:
         words = f"{_words(table, column)} has another kind of identity"
-        draft.safe(words, [render.set_identity(table.name, column)], of=_label(table))
-    if not column.generated and loose(column.expression) != loose(other.expression):
-        words = f"{_words(table, column)} has another default"
-        draft.safe(words, [render.set_default(table.name, column)], of=_label(table))
+        draft.mend(words, [render.set_identity(table.name, column)], of=_label(table))
+        return
+    words = f"{_words(table, column)} is {'an' if column.identity else 'no'} identity in the source"
+    able = other.not_null and not other.expression and table.name.schema not in draft.closed
+    if identity is None or not able:
+        draft.note(words)
+        return
+    draft.mend(words, [render.add_identity(table.name, column, identity)], of=_label(table))
+    if draft.policy == "apply" and _label(table) not in draft.strangers:
+        draft.sequences.add(identity.name)
+
+
+def _default(table: Table, column: Column, other: Column, draft: Draft) -> None:
+    if column.generated or loose(column.expression) == loose(other.expression):
+        return
+    words = f"{_words(table, column)} has another default"
+    if "nextval(" in column.expression and table.name.schema in draft.closed:
+        draft.note(f"{words}, and no sequence may be made in schema {table.name.schema}")
+    elif column.identity or other.identity:
+        draft.note(words)  # an identity has none besides
+    else:
+        draft.mend(words, [render.set_default(table.name, column)], of=_label(table))
 
 
 def _settings(table: Table, column: Column, other: Column, draft: Draft) -> None:
     """How it is stored, and its comment. What the source leaves to the type is left alone."""
     have = set(render.column_settings(table.name, other))
     if made := [s for s in render.column_settings(table.name, column) if s not in have]:
-        draft.safe(f"{_words(table, column)} is stored otherwise", made, of=_label(table))
+        draft.mend(f"{_words(table, column)} is stored otherwise", made, of=_label(table))
     if column.comment != other.comment:
         on = render.on_column(table.name, column)
-        draft.safe(f"{_words(table, column)} has another comment", [things.comment(on, column.comment)],
+        draft.mend(f"{_words(table, column)} has another comment", [things.comment(on, column.comment)],
                    of=_label(table))  # fmt: skip

@@ -105,7 +105,7 @@ def _new_labels(thing: Thing, there: Thing) -> list[str]:
 
 
 def _comment(draft: Draft, on: str, text: str, of: str) -> None:
-    draft.safe(f"{on}: another comment", [things.comment(on, text)], of=of)
+    draft.mend(f"{on}: another comment", [things.comment(on, text)], of=of)
 
 
 # -- sequences
@@ -119,7 +119,7 @@ def sequences(expected: Structure, actual: Structure, draft: Draft) -> None:
             _new_sequence(sequence, actual, draft)
         elif there.options != sequence.options or there.type != sequence.type:
             text = f"alter sequence {there.name.sql} as {sequence.type} {render.sequence_options(sequence)}"
-            draft.safe(f"sequence {there.name}: other settings", [text], of=f"sequence {there.name.sql}")
+            draft.mend(f"sequence {there.name}: other settings", [text], of=f"sequence {there.name.sql}")
         if there is not None and there.comment != sequence.comment:
             _comment(draft, f"sequence {there.name.sql}", sequence.comment, f"sequence {there.name.sql}")
 
@@ -127,7 +127,8 @@ def sequences(expected: Structure, actual: Structure, draft: Draft) -> None:
 def _new_sequence(sequence: Sequence, actual: Structure, draft: Draft) -> None:
     """With its table, or for a table that may be changed. That of an identity column is made with the column."""
     fresh = sequence.table not in actual.tables
-    if not fresh and (sequence.identity or draft.policy != "apply"):
+    closed = sequence.name.schema in draft.closed or (sequence.table and label(sequence.table) in draft.strangers)
+    if not fresh and (sequence.identity or closed or draft.policy != "apply"):
         return
     draft.sequences.add(sequence.name)
     draft.schemas.add(sequence.name.schema)
@@ -206,11 +207,11 @@ def _settings(table: Table, there: Table, draft: Draft) -> None:
         _comment(draft, f"table {table.name.sql}", table.comment, of)
     if missing := [o for o in table.options if o not in there.options]:
         text = f"alter table {table.name.sql} set ({render.options_sql(missing)})"
-        draft.safe(f"{table.name}: other storage options", [text], of=of)
+        draft.mend(f"{table.name}: other storage options", [text], of=of)
     if table.unlogged != there.unlogged:
         draft.note(f"{table.name}: is {'logged' if table.unlogged else 'unlogged'} in the target")
     if table.replica != there.replica and table.replica != "i":
-        draft.safe(f"{table.name}: another replica identity", render.set_replica(table), of=of)
+        draft.mend(f"{table.name}: another replica identity", render.set_replica(table), of=of)
 
 
 # -- constraints, indexes, statistics

@@ -11,7 +11,9 @@ from sync_assets.engine.tables.writing import Design, Policy
 
 @dataclass(slots=True)
 class Draft:
-    """Statements in phases. `schemas` are those in which something is made before the rows."""
+    """Statements in phases. `schemas` are those in which something is made before the rows. `strangers` are labels of
+    what belongs to other users, `closed` the schemas in which this user may make nothing.
+    """
 
     policy: Policy
     before: list[str] = field(default_factory=list)
@@ -27,6 +29,8 @@ class Draft:
     schemas: set[str] = field(default_factory=set)
     altered: set[str] = field(default_factory=set)  # labels of existing objects that `before` alters
     sequences: set[Name] = field(default_factory=set)  # that are made
+    strangers: frozenset[str] = frozenset()
+    closed: frozenset[str] = frozenset()
 
     def safe(self, words: str, before: Iterable[str] = (), *, of: str = "", needed: bool = False) -> None:
         """A difference that can be mended. Without the policy to do so it stops, or, if rows go in all the same, is
@@ -39,6 +43,14 @@ class Draft:
                 self.altered.add(of)
         elif self.policy == "stop" or needed:
             self.stops.append(words)
+
+    def mend(self, words: str, before: Iterable[str], *, of: str) -> None:
+        """A difference that rows go in with: mended where the policy and the rights allow it. It stops nobody."""
+        statements = list(before)
+        theirs = self.policy == "apply" and of in self.strangers
+        self.drift.append(f"{words}; it is left so, for {of} belongs to another user" if theirs else words)
+        if self.policy == "apply" and not theirs:
+            self.before += statements
 
     def unsafe(self, words: str) -> None:
         """A difference that a person must decide about: rows may not go in, or not as they are."""

@@ -139,6 +139,11 @@ def set_identity(table: Name, column: Column) -> str:
     return f"alter table {table.sql} alter column {quoted(column.name)} set generated {_IDENTITY[column.identity]}"
 
 
+def add_identity(table: Name, column: Column, identity: Sequence) -> str:
+    how = f"add generated {_IDENTITY[column.identity]} as identity ({identity_options(identity)})"
+    return f"alter table {table.sql} alter column {quoted(column.name)} {how}"
+
+
 def set_null(table: Name, column: Column) -> str:
     word = "set" if column.not_null else "drop"
     return f"alter table {table.sql} alter column {quoted(column.name)} {word} not null"

@@ -30,17 +30,24 @@ def hold(ask: Ask, expected: Structure, actual: Structure, draft: Draft) -> list
                 hint=f"grant create on schema {quoted(schema)} to {quoted(user)}",
                 code="no_right",
             )
-    _owned(ask, actual, draft, user)
+    _owned(ask, draft, user)
     made = [f"create schema if not exists {quoted(s)}" for s in missing]
     return made + [comment(f"schema {quoted(s)}", expected.schemas[s]) for s in missing if s in expected.schemas]
 
 
-def _owned(ask: Ask, actual: Structure, draft: Draft, user: str) -> None:
+def know(ask: Ask, expected: Structure, actual: Structure, draft: Draft) -> None:
+    """Tell the draft what this user may not touch, so that it only tells of what can as well stay."""
     owned = {f"table {t.name.sql}": t.owned for t in actual.tables.values()}
     owned |= {f"sequence {s.name.sql}": s.ours for s in actual.sequences.values()}
     owned |= {label: thing.owned for label, thing in actual.things.items()}
+    draft.strangers = frozenset(label for label, ours in owned.items() if not ours)
+    rows = ask("schemas", names=sorted({t.schema for t in expected.tables}))
+    draft.closed = frozenset(row[0] for row in rows if not row[2])
+
+
+def _owned(ask: Ask, draft: Draft, user: str) -> None:
     for label in sorted(draft.altered):
-        if not owned.get(label, True):
+        if label in draft.strangers:
             raise Stop(
                 f"{ask.place}: user {user} may not alter {label}: it belongs to another user",
                 hint=f"make {quoted(user)} a member of its owner, or set schema_changes: ignore",

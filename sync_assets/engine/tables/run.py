@@ -21,6 +21,7 @@ from functools import partial
 from sync_assets.engine import faults
 from sync_assets.engine.control import ControlStore, SyncState
 from sync_assets.engine.errors import Fenced, Retry, Stop, SyncError
+from sync_assets.engine.interpreter import tuned
 from sync_assets.engine.lease import SECONDS, HeldLease, holding, steady
 from sync_assets.engine.model import Progress, Report, silent
 from sync_assets.engine.tables.choose import Chooser
@@ -65,7 +66,7 @@ class TablesRun:
         """Do it all. Raises `Stop` or `Retry` for what concerns all tables; each table's own end is in its outcome."""
         started = self.clock()
         structure = Structure(self.source, self.target, self.jobs)
-        with ExitStack() as stack:
+        with tuned(), ExitStack() as stack:
             if not self.dry:
                 self._lease(structure, stack)
                 self.target.open_ledger()

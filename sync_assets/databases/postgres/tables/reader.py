@@ -17,13 +17,9 @@ _ESCAPES = re.compile(rb"\\(.)", re.DOTALL)
 _OWN = {b"b": b"\b", b"f": b"\f", b"v": b"\v"}  # PostgreSQL escapes these; nobody else knows that
 _UNESCAPED = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 _TEXT_ESCAPES = re.compile(r"\\(.)", re.DOTALL)
-# Workers compute the digests. A table that was just filled has no statistics: the server would sort whole rows by
-# bucket, where a hash table of the buckets, 65,536 at most, fits into memory. To compile long expressions costs more
-# than it gains.
-_DIGEST_PLANS = (
-    "set local max_parallel_workers_per_gather = 4; set local enable_sort = off; set local work_mem = '16MB';"
-    " set local jit = off"
-)
+# A table that was just filled has no statistics: the server would sort whole rows by bucket, where a hash table of the
+# buckets, 65,536 at most, fits into memory. To compile long expressions costs more than it gains.
+_DIGEST_PLANS = "set local enable_sort = off; set local work_mem = '16MB'; set local jit = off"
 _LEADING = """
 select exists (select from pg_catalog.pg_index i
   join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
@@ -65,7 +61,8 @@ class PostgresReader:
     def buckets(self, selection: Selection, hashing: Hashing) -> Iterator[Bucket]:
         number, value = digests.bucket(hashing), digests.row_hash(hashing, hashing.columns)
         sql = select(selection, (f"{number} as number", "count(*)", f"sum({value})")) + " group by 1"
-        for number_text, rows, total in self._lines(sql):
+        piece = hashing.buckets.width and selection.conditions  # other readers are asked for the other pieces
+        for number_text, rows, total in self._lines(sql, workers=0 if piece else 4):
             if number_text is None:
                 raise _null_key(self._session.place, hashing.buckets)
             yield Bucket(int(number_text), int(rows or 0), int(total or 0))
@@ -129,10 +126,11 @@ class PostgresReader:
     def _limit(self) -> str:
         return f"set local statement_timeout = '{int(self._session.args.query_seconds)}s'"
 
-    def _lines(self, sql: str) -> Iterator[Sequence[str | None]]:
+    def _lines(self, sql: str, workers: int = 4) -> Iterator[Sequence[str | None]]:
         """The rows of a query as texts, by COPY: unlike a cursor's, its plan may use parallel workers."""
         seconds = self._session.args.query_seconds
-        sql = f"{self._limit()}; {_DIGEST_PLANS}; copy ({sql}) to stdout"
+        plans = f"set local max_parallel_workers_per_gather = {workers}; {_DIGEST_PLANS}"
+        sql = f"{self._limit()}; {plans}; copy ({sql}) to stdout"
         self.moved.statements += 1
         for block in self._session.copy_out(sql, seconds + self._session.args.silent_seconds):
             self.moved.bytes += len(block)

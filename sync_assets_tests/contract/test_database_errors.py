@@ -278,6 +278,14 @@ def test_sqlite_says_what_is_wrong(sqlite_db: ScratchDatabase, tmp_path: Path) -
         (["GRANT ALL PRIVILEGES ON *.* TO `r`@`%` WITH GRANT OPTION"], ["ALL PRIVILEGES"]),
         (["GRANT `writers`@`%` TO `r`@`%`"], ["role `writers`@`%`"]),
         (["GRANT SELECT (`a`) ON `d`.`t` TO `r`@`%` REQUIRE SSL"], []),
+        (
+            [
+                "GRANT PROCESS, REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `r`@`%`",
+                "GRANT SELECT, LOCK TABLES, SHOW VIEW ON `shop`.* TO `r`@`%`",
+            ],
+            [],
+        ),
+        (["GRANT RELOAD, LOCK TABLES, EVENT, TRIGGER ON *.* TO `r`@`%`"], ["RELOAD", "EVENT", "TRIGGER"]),
     ],
 )
 def test_what_grants_allow(grants: list[str], could: list[str]) -> None:

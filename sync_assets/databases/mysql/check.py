@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from sync_assets.databases.mysql import MySQLDatabase
 
 READER = "make a reader: create user 'reader'@'%' identified by '...'; grant select, show view on D.* to 'reader'@'%'"
-_HARMLESS = {"USAGE", "SELECT", "SHOW VIEW", "SHOW DATABASES", "PROCESS", "REPLICATION CLIENT", "BINLOG MONITOR",
-             "REPLICATION SLAVE", "SLAVE MONITOR", "SHOW CREATE ROUTINE", "PROXY", "SHOW_ROUTINE"}  # fmt: skip
+# Rights that change nothing that is kept. LOCK TABLES (with the right to read) makes others wait and writes no row.
+# Not here: RELOAD (RESET throws binary logs away), EVENT, TRIGGER and CREATE VIEW (things that stay are made), FILE.
+_HARMLESS = {"USAGE", "SELECT", "SHOW VIEW", "SHOW DATABASES", "PROCESS", "LOCK TABLES", "REPLICATION CLIENT",
+             "BINLOG MONITOR", "REPLICATION SLAVE", "SLAVE MONITOR", "REPLICA MONITOR", "SHOW CREATE ROUTINE", "PROXY",
+             "SHOW_ROUTINE", "FLUSH_TABLES", "FLUSH_STATUS", "BACKUP_ADMIN"}  # fmt: skip
 _OLDEST = {True: (10, 3), False: (5, 7)}
 
 

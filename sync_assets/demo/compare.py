@@ -113,7 +113,7 @@ _KEYS_MYSQL = (
 _KEYS_POSTGRES = (
     "select r.relname, a.attname, f.relname from pg_constraint c join pg_class r on r.oid = c.conrelid "
     "join pg_class f on f.oid = c.confrelid join pg_attribute a on a.attrelid = r.oid and a.attnum = c.conkey[1] "
-    "where c.contype = 'f' and r.relname not like 'sync\\_assets%'"
+    "where c.contype = 'f' and position('sync_assets' in r.relname) = 0"  # not the ledger's
 )
 
 

@@ -8,30 +8,32 @@ from collections.abc import Iterator
 import pytest
 
 from sync_assets.demo.compare import COPIES, compare_copy, compare_keys
-from sync_assets.demo.shop import Shop, shop_server
+from sync_assets.demo.shop import Shop
 from sync_assets.demo.warehouse import LINES, PRODUCT, SCHEMA, Warehouse, warehouse
+from sync_assets.testing.servers import mariadb_server, postgres_server
 
 _COLUMNS = {
-    "customers": "customer_id bigint, name text, city text, phone text, vip int, joined date, updated_at timestamptz",
+    "customers": "customer_id bigint, name text, city text, phone text, vip {flag}, joined date, updated_at timestamptz",
     "products": "product_id int, title text, price numeric, kilos float8, stock int",
-    "orders": "order_no text, customer_id bigint, customer text, status text, amount numeric, paid int, note text, "
+    "orders": "order_no text, customer_id bigint, customer text, status text, amount numeric, paid {flag}, note text, "
     "created_at timestamp, updated_at timestamptz",
     "order_lines": "line_id bigint, order_no text, product_id int, quantity int, price numeric, sold_at timestamp",
     "visits": "visit_id bigint, page text, seconds float8, seen_at timestamp",
 }
 
 
-@pytest.fixture(scope="module")
-def pair() -> Iterator[tuple[Shop, Warehouse]]:
+@pytest.fixture(scope="module", params=[mariadb_server, postgres_server], ids=["mariadb", "postgres"])
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Shop, Warehouse]]:
     """A shop, and its rows put into the warehouse by plain INSERTs."""
-    with shop_server() as server, warehouse("word-of-the-loader") as copy:
+    with request.param() as server, warehouse("word-of-the-loader") as copy:
         shop = Shop(server, random.Random(3))
         shop.open("word-of-the-reader")
+        flag = "boolean" if server.kind == "postgres" else "int"
         with copy.server.connect("warehouse") as connection:
             connection.execute(f"create schema {SCHEMA}")
             connection.execute("set time zone 'Asia/Shanghai'")
             for table, columns in _COLUMNS.items():
-                connection.execute(f"create table {SCHEMA}.{table} ({columns})")
+                connection.execute(f"create table {SCHEMA}.{table} ({columns.format(flag=flag)})")
                 rows = shop.rows(f"select {', '.join(COPIES[table])} from {table}")
                 marks = ", ".join(["%s"] * len(COPIES[table]))
                 connection.cursor().executemany(f"insert into {SCHEMA}.{table} values ({marks})", rows)

@@ -107,12 +107,17 @@ _OLD_WORDS = {"SELECT": "read", "INSERT": "write to", "UPDATE": "write to", "DEL
 def classify_write(error: Exception, place: str) -> SyncError:
     """The same where we write: rows that do not fit are `BadBatch`, with the column and never the value."""
     number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-    rule = _WRITING.get(number)
+    rule = _CHARSET if _is_charset(error, number) else _WRITING.get(number)
     if rule is None or isinstance(error, SyncError):
         return classify(error, place)
     name = _named(error, number) or _column(error, number)
     made = _made(rule, place, number, name)
     return BadBatch(made.message, field=name, hint=made.hint, code=made.code) if isinstance(made, BadBatch) else made
+
+
+def _is_charset(error: Exception, number: int) -> bool:
+    """The server has one number for a text that is no number and for one that its character set lacks."""
+    return number == 1366 and str(error.args[1:]).lstrip("('\"").startswith("Incorrect string value")
 
 
 def warned(number: int, text: str, place: str) -> BadBatch:

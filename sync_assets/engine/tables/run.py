@@ -99,7 +99,7 @@ class TablesRun:
         structure.build()
         faults.point("after_build")
         oldest = self.source.oldest_writer() if any(job.watermark for job in self.jobs) else None
-        with self.source.snapshot(self._sources(structure), self.pace.streams) as snapshot:
+        with self._moment(structure) as snapshot:
             structure.refuse_changed()
             self.works = structure.works()
             for work in self.works:
@@ -150,6 +150,29 @@ class TablesRun:
                 held.ensure()
 
     # -- the steps
+
+    @contextmanager
+    def _moment(self, structure: Structure) -> Iterator[Snapshot]:
+        """One moment of all sources. A table that cannot be had is told of, and does not hold up the others."""
+        with ExitStack() as stack:
+            try:
+                found = stack.enter_context(self.source.snapshot(self._sources(structure), self.pace.streams))
+            except Stop:
+                if not self._left_out(structure):
+                    raise
+                found = stack.enter_context(self.source.snapshot(self._sources(structure), self.pace.streams))
+            yield found
+
+    def _left_out(self, structure: Structure) -> bool:
+        """Find the tables that cannot be had by themselves."""
+        before = len(structure.errors)
+        for job in structure.left():
+            try:
+                with self.source.snapshot([job.source] if job.source is not None else [], 1):
+                    pass
+            except Stop as error:
+                structure.errors[job.sync] = error
+        return len(structure.errors) > before
 
     def _sources(self, structure: Structure) -> list[TableName]:
         return sorted({job.source for job in structure.left() if job.source is not None})

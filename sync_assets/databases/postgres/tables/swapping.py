@@ -65,7 +65,8 @@ def prepare(session: Session, twin: TableName, table: TableName) -> None:
             session.ask(f"{add} not valid")
         if validated:
             session.ask(f"alter table {qualified(twin)} validate constraint {quoted(name)}")
-    session.ask(f"analyze {qualified(twin)}")
+    if session.ask("select reltuples > 0 from pg_catalog.pg_class where oid = %s::regclass", (qualified(table),))[0][0]:
+        session.ask(f"analyze {qualified(twin)}")  # whoever reads the old one has good plans; autovacuum comes late
 
 
 def _build_index(session: Session, twin: TableName, index: _Index, name: str) -> None:

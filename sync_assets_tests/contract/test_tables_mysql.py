@@ -116,6 +116,22 @@ def test_without_the_right_to_lock_there_is_one_connection(my_db: ScratchDatabas
         my_db.server.drop_user("looker")
 
 
+def test_who_may_not_make_the_ledger_is_told_what_to_ask_for(my_db: ScratchDatabase) -> None:
+    database = my_db.args.database
+    assert my_db.server is not None
+    my_db.server.create_user("looker", "pw", f"grant select on {database}.* to looker")
+    tables = open_tables("mysql", replace(my_db.args, user="looker", open_password=lambda: "pw"))
+    try:
+        with pytest.raises(Stop) as caught:
+            tables.open_ledger()
+        assert caught.value.message.endswith(f": the ledger of sync_assets could not be made in database {database}")
+        assert caught.value.hint.startswith("grant create, alter, drop, ")
+        assert f"on {database}.* to this user (looker)" in caught.value.hint
+    finally:
+        tables.close()
+        my_db.server.drop_user("looker")
+
+
 def test_an_open_writer_is_not_waited_for_long(my_db: ScratchDatabase) -> None:
     my_db.execute("create table t (id int primary key)")
     assert my_db.server is not None

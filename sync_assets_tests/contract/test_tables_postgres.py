@@ -401,12 +401,24 @@ def test_a_server_that_falls_silent_is_given_up(pg_db: ScratchDatabase) -> None:
 
 def test_who_may_not_make_the_ledger_is_told_what_to_ask_for(pg_db: ScratchDatabase) -> None:
     assert pg_db.server is not None
-    pg_db.server.create_user("plain_user", "pw", database=pg_db.args.database)
+    database = pg_db.args.database
+    pg_db.server.create_user("plain_user", "pw", database=database)
     try:
         args = replace(pg_db.args, user="plain_user", open_password=lambda: "pw")
-        with closing(open_tables(args)) as tables, pytest.raises(Stop, match="sync_assets cannot be made") as caught:
+        with closing(open_tables(args)) as tables, pytest.raises(Stop) as caught:
             tables.open_ledger()
-        assert "create schema sync_assets" in caught.value.hint
+        assert caught.value.message.endswith(f": the ledger of sync_assets could not be made in database {database}")
+        assert f'grant create on database "{database}" to "plain_user"' in caught.value.hint
+        assert 'create schema sync_assets authorization "plain_user"' in caught.value.hint
+        pg_db.execute("create schema sync_assets")
+        with closing(open_tables(args)) as tables, pytest.raises(Stop) as caught:
+            tables.open_ledger()
+        assert "the ledger of sync_assets could not be made" in caught.value.message
+        assert "grant usage, create on schema sync_assets" in caught.value.hint
+        pg_db.execute("drop schema sync_assets", f'grant create on database "{database}" to plain_user')
+        with closing(open_tables(args)) as tables:
+            tables.open_ledger()
+        pg_db.execute("drop owned by plain_user cascade")
     finally:
         pg_db.server.drop_user("plain_user")
 

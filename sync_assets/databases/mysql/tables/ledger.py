@@ -18,6 +18,7 @@ from sync_assets.store.sql import read_named
 _SQL = read_named(Path(__file__).with_name("ledger.sql"))
 _LONGEST = 255  # characters of a name in the ledger
 _NO_TABLE = "1146"
+_NO_RIGHT = ("1044", "1142", "1227")
 _NOWHERE = Head(0, 0, None, None)
 
 
@@ -29,12 +30,15 @@ def make(line: Line) -> None:
             try:
                 line.run(_SQL[f"make_{name}"])
             except Stop as error:
-                raise Stop(error.message, code=error.code, hint=_hint(line)) from None
+                if error.code not in _NO_RIGHT:
+                    raise
+                text = f"{line.place}: the ledger of sync_assets could not be made in database {line.args.database}"
+                raise Stop(text, code=error.code, hint=_hint(line)) from None
 
 
 def _hint(line: Line) -> str:
     grants = "create, alter, drop, index, select, insert, update, delete"
-    return f"grant {grants} on {line.args.database}.* to this user: the ledger lies beside the rows"
+    return f"grant {grants} on {line.args.database}.* to this user ({line.args.user}): the ledger lies beside the rows"
 
 
 def named(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 
+from sync_assets.databases.postgres.tables.quoting import quoted
 from sync_assets.databases.postgres.tables.session import Session
 from sync_assets.engine.errors import Fenced, Retry, Stop, Unclear
 from sync_assets.engine.tables.writing import Head
@@ -18,6 +19,7 @@ from sync_assets.store.sql import read_named
 SQL = read_named(Path(__file__).with_name("ledger.sql"))
 _NOWHERE = Head(0, 0, None, None)
 _HELD = "55P03"
+_NO_RIGHT = "42501"
 
 
 def mark(sync: str) -> str:
@@ -31,16 +33,28 @@ def is_there(session: Session) -> bool:
 
 def make(session: Session) -> None:
     """The ledger's tables where they are missing. Raises `Stop` when we may not."""
-    if is_there(session):
-        return
     try:
-        session.ask(f"begin; {SQL['make']}; commit")
+        if not is_there(session):
+            session.ask(f"begin; {SQL['make']}; commit")
     except Stop as error:
-        hint = "let an administrator run: create schema sync_assets authorization USER (this connection's user)"
-        raise Stop(f"{session.place}: the ledger's schema sync_assets cannot be made: {error.message}",
-                   hint=hint, code=error.code) from None  # fmt: skip
+        if error.code != _NO_RIGHT:
+            raise
+        raise _refused(session, "sync_assets" in error.message) from None
     finally:
         session.rollback()
+
+
+def _refused(session: Session, has_schema: bool) -> Stop:
+    """`has_schema`: somebody else made it."""
+    user, database = quoted(session.args.user), session.args.database
+    made, what = f"create schema sync_assets authorization {user}", f"create on database {quoted(database)}"
+    hint = f"grant {what} to {user}, or let an administrator run: {made}"
+    if has_schema:
+        hint = (
+            f"its schema is another user's: grant usage, create on schema sync_assets, and all on its tables, to {user}"
+        )
+    text = f"{session.place}: the ledger of sync_assets could not be made in database {database}"
+    return Stop(text, hint=hint, code=_NO_RIGHT)
 
 
 def peek(session: Session, sync: str) -> Head:

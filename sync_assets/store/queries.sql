@@ -100,13 +100,16 @@ on conflict (run_id, sync, partition) do update
    set outcome = 'running', report = '{}', started_at = excluded.started_at, holder = excluded.holder,
        finished_at = null
 
--- runs: newest first; whether their process holds a lease tells those of other machines apart
+-- runs: newest first; whether their process holds a lease tells those of other machines apart. Those of one name are also
+-- the ones of a replica's tables, and those that copied back; its table may be named without its schema
 select run_id, sync, partition, outcome, started_at, finished_at, holder, report,
        coalesce(extract(epoch from clock_timestamp() - started_at), 0)::float8,
        exists (select from sync_assets.lease
                 where owner = run.holder and owner <> '' and until > clock_timestamp())
-  from sync_assets.run
- where (%(sync)s::text is null or sync = %(sync)s or starts_with(sync, %(sync)s || ':'))
+  from sync_assets.run, regexp_replace(sync, '^restore ', '') as n (name), strpos(%(sync)s, ':') as at
+ where (%(sync)s::text is null or sync = %(sync)s or name = %(sync)s or starts_with(name, %(sync)s || ':')
+        or at > 0 and starts_with(name, left(%(sync)s, at)) and right(name, -at) not like '%%"%%'
+           and split_part(right(name, -at), '.', 2) = right(%(sync)s, -at))
    and (not %(running)s or outcome = 'running')
  order by coalesce(started_at, finished_at) desc, sync, partition limit %(limit)s
 

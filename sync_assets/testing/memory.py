@@ -160,7 +160,7 @@ class MemoryStore:
             now = self._clock()
             owners = {held.owner for held in self._leases.values() if held.owner and held.until > now}
             found = [run for run in self.runs_by_key.values() if run.outcome == "running" or not running]
-            mine = [r for r in found if sync is None or r.sync == sync or r.sync.startswith(f"{sync}:")]
+            mine = [r for r in found if sync is None or _is_of(sync, r.sync)]
             mine.sort(key=lambda r: (-(r.started_at or r.finished_at or now).timestamp(), r.sync, r.partition))
             return [
                 replace(r, seconds=(now - (r.started_at or now)).total_seconds(), leased=r.holder in owners)
@@ -197,3 +197,12 @@ def _storable(one: Rejected) -> Rejected:
 def _text(text: str) -> str:
     """As a PostgreSQL text column gives it back."""
     return text.encode("utf-8", "replace").decode().replace("\0", "\N{SYMBOL FOR NULL}")
+
+
+def _is_of(name: str, sync: str) -> bool:
+    """Whether a run's sync is the one of this name, of its replica, or a table of it named without its schema."""
+    forward = sync.removeprefix("restore ")
+    replica, colon, table = name.partition(":")
+    of, _, full = forward.partition(":")
+    short = full.split(".")[1] if full.count(".") and '"' not in full else None
+    return name in (sync, forward) or forward.startswith(f"{name}:") or bool(colon and replica == of and short == table)

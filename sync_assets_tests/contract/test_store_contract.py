@@ -355,6 +355,31 @@ def test_a_run_is_written_down_when_it_begins_and_ends_once(twin: Twin) -> None:
     assert len(store.runs(limit=2)) == 2
 
 
+def test_the_runs_of_a_name_are_those_of_its_tables_and_those_that_copied_back(twin: Twin) -> None:
+    store, _ = twin
+    names = [
+        "copy:public.a",
+        "copy:crm.a",
+        "copy:public.b",
+        "restore copy:public.a",
+        "copying",
+        "restore",
+        'copy:x."a.b"',
+    ]
+    for name in names:
+        store.start_run("r1", name, "", "host:1")
+
+    def found(name: str) -> set[str]:
+        return {run.sync for run in store.runs(name)}
+
+    assert found("copy") == {n for n in names if "copy:" in n}
+    assert found("copy:public.a") == {"copy:public.a", "restore copy:public.a"}
+    assert found("copy:a") == {"copy:public.a", "copy:crm.a", "restore copy:public.a"}
+    assert found("copy:b") == {"copy:public.b"}
+    assert found("copying") == {"copying"}
+    assert found("copy:public") == set()
+
+
 def test_a_run_says_whether_its_process_holds_a_lease(twin: Twin) -> None:
     store, _ = twin
     store.start_run("r1", "orders", "", "host:1")

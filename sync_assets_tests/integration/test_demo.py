@@ -13,7 +13,8 @@ from sync_assets.demo.warehouse import LINES, PRODUCT, SCHEMA, Warehouse, wareho
 from sync_assets.testing.servers import mariadb_server, postgres_server
 
 _COLUMNS = {
-    "customers": "customer_id bigint, name text, city text, phone text, vip {flag}, joined date, updated_at timestamptz",
+    "customers": "customer_id bigint, name text, city text, phone text, vip {flag}, joined date, "
+    "updated_at timestamptz",
     "products": "product_id int, title text, price numeric, kilos float8, stock int",
     "orders": "order_no text, customer_id bigint, customer text, status text, amount numeric, paid {flag}, note text, "
     "created_at timestamp, updated_at timestamptz",

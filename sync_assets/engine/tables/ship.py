@@ -104,6 +104,7 @@ class Shipping:
             work.notes.append("other objects hang on the table: replaced row by row in one transaction, not swapped")
             how = self._merge(work, delete_missing=bool(work.key))
             self._again(lane, work, partial(self._replace, work=work, stage=twin, how=how, mark=mark))
+            work.way = Way.WHOLE  # what became of it, for the report
         faults.point("after_swap")
 
     def _replace(self, lane: Lane, work: Work, stage: TableName, how: Merge, mark: str) -> None:
@@ -117,7 +118,7 @@ class Shipping:
         lane.writer.drop(stage)
 
     def _whole(self, work: Work) -> None:
-        self._ship_staged(work, self.snapshot.slices(work.selection, self.slice_bytes), delete_missing=work.deletes)
+        self._ship_staged(work, self._cut(work), delete_missing=work.deletes)
 
     def _since(self, work: Work) -> None:
         selection = work.selection
@@ -269,12 +270,18 @@ class Shipping:
                 work.notes.append(f"resumed: {sum(done)} of {len(done)} slices were there already")
                 return old, [s for s, there in zip(old.slices, done, strict=True) if not there]
             self._start_over(work, old)
-        slices = tuple(self.snapshot.slices(work.selection, self.slice_bytes))
+        slices = tuple(self._cut(work))
         plan = Plan(work.way, uuid.uuid4().hex[:12], work.job.spec_digest, slices)
         if len(slices) > 1:
             with self.lanes.one() as lane:
                 self._again(lane, work, lambda lane: lane.writer.keep_plan(plan.as_text()))
         return plan, plan.slices
+
+    def _cut(self, work: Work) -> Sequence[Selection]:
+        """A table that is known to be small is not asked about again: with hundreds of them that adds up."""
+        if work.job.source is not None and 0 < work.shape.bytes <= self.slice_bytes:
+            return [work.selection]
+        return self.snapshot.slices(work.selection, self.slice_bytes)
 
     def _start_over(self, work: Work, old: Plan) -> None:
         """Slices by physical page mean nothing in a new snapshot: what was loaded of them goes."""

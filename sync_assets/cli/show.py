@@ -125,7 +125,7 @@ def _remarks(done: Report) -> Iterator[str]:
 def _agreement(done: Report) -> str:
     """What "equal" means after a run of this mode: only clone makes both sides the same."""
     inside = "in the table" if _thing(done) == "table" else "on the board"
-    if any("rows were counted" in note for note in done.notes):
+    if counted(done):
         return "the counts of both sides agree"
     said = {
         Mode.CLONE: f"the {_thing(done)} equals the source",
@@ -135,6 +135,11 @@ def _agreement(done: Report) -> str:
     if any(note.startswith("compared: ") for note in done.notes):  # by watermark
         said = f"every row that was compared is {inside} as it is in the source"
     return said + (", besides the rejected rows" if done.counts.rejected else "")
+
+
+def counted(done: Report) -> bool:
+    """Whether the rows of both sides were counted and not compared: their values may differ all the same."""
+    return any("rows were counted" in note for note in done.notes)
 
 
 def _thing(done: Report) -> str:
@@ -216,19 +221,25 @@ def progress(clock: Callable[[], float] = time.monotonic) -> Iterator[Progress]:
 
 @contextmanager
 def _bar() -> Iterator[Progress]:
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    said = TextColumn("{task.fields[said]}", markup=False)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), said, TimeElapsedColumn())
     with Bars(*columns, console=console(stderr=True), transient=True) as bars:
         tasks: dict[str, int] = {}
 
         def tell(stage: str, done: int, total: int | None) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
+                tasks[stage] = bars.add_task(stage, total=total, said="")
+            bars.update(tasks[stage], completed=done, total=total, said=_far(done, total))  # type: ignore[arg-type]
 
         yield tell
+
+
+def _far(done: int, total: int | None) -> str:
+    """How far it is; nothing of a stage that does not count."""
+    return f"{done:,} of {total:,}" if total else f"{done:,}" if done else ""
 
 
 def _lines(clock: Callable[[], float]) -> Progress:
@@ -238,7 +249,8 @@ def _lines(clock: Callable[[], float]) -> Progress:
         now = clock()
         if now - told.get(stage, -_LINE_EVERY) >= _LINE_EVERY or done == total:
             told[stage] = now
-            sys.stderr.write(f"{stage}: {done:,}{f' of {total:,}' if total else ''}\n")
+            far = _far(done, total)
+            sys.stderr.write(f"{stage}: {far}\n" if far else f"{stage}\n")
 
     return tell
 

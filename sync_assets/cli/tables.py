@@ -22,6 +22,7 @@ from sync_assets.project.deployment import PlacedSync, Project
 from sync_assets.project.tables import (
     Order,
     Outcomes,
+    refuse_reader,
     restore,
     run_replica,
     run_tables,
@@ -181,9 +182,11 @@ def copy_back(name: str, tables: Sequence[str], yes: bool, accept_deletes: bool,
             order = Order(run_id=_run_id(), progress=progress, dry=dry)
             return restore(found, placed, syncs, order, accept_deletes=accept_deletes)
 
+    refuse_reader(found, placed.spec.source)
     foreseen = back(dry=True)
     if not as_json:
         show_tables.outcomes(f"from {placed.spec.target} back into {placed.spec.source}", foreseen, planned=True)
+        print("the user may write there; its rights to each table, and to the ledger, show when it begins")
     if not _agreed(f"write this into {placed.spec.source}, the source of {name}?", yes):
         return exits.STOP
     return _told(name, back(dry=False), as_json)

@@ -58,7 +58,8 @@ class LoggedProgress:
         if now - self._last < self._every:
             return
         self._last = now
-        self._log(f"{stage}: {done:,}" + (f" of {total:,}" if total is not None else ""))
+        counts = done or total is not None  # some stages have nothing to count
+        self._log(stage + (f": {done:,}" if counts else "") + (f" of {total:,}" if total is not None else ""))
 
 
 def run_sync_in_dagster(

@@ -21,6 +21,7 @@ _ABOUT = {
     DRIFT: "The target table is built as its source is.",
     FRESHNESS: "The newest data is as young as fresh_within asks.",
 }
+_COUNTED = "Both sides have as many rows as the run claims. They are counted, not compared (proof: count)."
 
 
 def specs(sync: PlacedSync) -> list[dg.AssetCheckSpec]:
@@ -29,7 +30,7 @@ def specs(sync: PlacedSync) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             name,
             asset=written_key(sync),
-            description=_ABOUT[name],
+            description=_COUNTED if name == EQUAL and sync.into_table and sync.spec.proof == "count" else _ABOUT[name],
             blocking=sync.into_table and name == EQUAL,  # what reads a table must not go on with a wrong one
         )
         for name in names(sync)
@@ -70,12 +71,13 @@ def _balance(key: dg.AssetKey, report: Report) -> dg.AssetCheckResult:
 
 def _equal(key: dg.AssetKey, report: Report) -> dg.AssetCheckResult:
     told = report.equal is not None
+    counted = next((note for note in report.notes if "rows were counted" in note), None)
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=EQUAL,
         passed=report.equal is True,
         severity=dg.AssetCheckSeverity.ERROR if told else dg.AssetCheckSeverity.WARN,
-        description=None if told else "It could not be told whether the target holds what the source holds.",
+        description=counted if told else "It could not be told whether the target holds what the source holds.",
         metadata={"differences": dg.MetadataValue.md("\n".join(f"- {d}" for d in report.differences[:20]))}
         if report.differences
         else {},

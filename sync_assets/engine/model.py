@@ -94,7 +94,7 @@ class Finding:
     ok: bool
     what: str
     hint: str = ""
-    about: Literal["", "reading", "writing"] = ""  # "writing": the user could change something in the database
+    about: Literal["", "reading", "writing", "file"] = ""  # "writing": the user could change something in the database
 
 
 class Source(Protocol):

@@ -56,6 +56,7 @@ def _for_targets(project: Project, name: str, found: Sequence[Finding]) -> list[
     told = [replace(f, hint="") if f.about == "writing" else f for f in found]
     if not readers:
         told = [replace(f, ok=True, hint="") if f.about == "reading" else f for f in told]
+    told = [replace(f, hint=f"{f.hint}; touch FILE makes a new one") if f.about == "file" else f for f in told]
     able = project.connection(name).type == "sqlite" or any(f.about == "writing" for f in found)
     if not able and all(f.ok for f in told):
         hint = "give a user with the right to create and write tables there"

@@ -5,6 +5,7 @@ Serves syncs into tables and replicas alike; a replica is many syncs in one run.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -224,6 +225,25 @@ def _stored(given: ControlStore | None) -> Iterator[ControlStore]:
 
 
 # -- rights -----------------------------------------------------------------------------------------------------
+
+
+def refuse_reader(project: Project, connection: str) -> None:
+    """Raise `Stop` when the user of a connection can write nothing there: no table, and no ledger."""
+    database = open_database(project, connection)
+    try:
+        findings = database.check()
+    finally:
+        database.close()
+    args = database.args
+    able = (
+        os.access(args.path, os.W_OK) if database.dialect == "sqlite" else any(f.about == "writing" for f in findings)
+    )
+    if not able and all(f.ok for f in findings):
+        raise Stop(
+            f"connection {connection}: its user can only read, and rows are to be written there",
+            hint="give the connection, for the time being, a user who may write its tables and create the ledger's",
+            code="reader",
+        )
 
 
 def refuse_writing_role(project: Project, placed: Sequence[PlacedSync]) -> None:

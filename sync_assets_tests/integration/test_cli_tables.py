@@ -252,6 +252,43 @@ def test_restore_shows_asks_and_copies_back(tables: Tables) -> None:
     assert tables.shop("select name from customers where id = 3") == [("c3",)]
 
 
+def test_restore_under_a_user_who_can_only_read_stops_before_it_asks(tables: Tables) -> None:
+    tables("run", "copy")
+    tables.shop("drop role if exists only_reads", f"create role only_reads login password '{tables.server.password}'",
+                "grant select on all tables in schema public to only_reads",
+                "revoke create on schema public from public")  # fmt: skip
+    tables.write(user="only_reads", more="description: x")
+    try:
+        said = tables("restore", "copy")
+    finally:
+        tables.shop("drop owned by only_reads", "drop role only_reads")
+    assert (said.code, said.out) == (2, "")
+    assert "connection shop: its user can only read, and rows are to be written there" in said.err
+
+
+def test_the_history_of_a_replica_and_of_its_tables(tables: Tables) -> None:
+    tables("run", "copy")
+    tables("restore", "copy", "--yes", "-t", "orders")
+
+    def found(name: str) -> set[str]:
+        return {line["sync"] for line in json.loads(tables("runs", name, "--json").out)}
+
+    mine = {"copy:public.orders", "restore copy:public.orders"}
+    assert found("copy") == {*mine, "copy:public.customers"}
+    assert found("copy:orders") == found("copy:public.orders") == mine
+
+
+def test_what_was_only_counted_is_not_called_equal(tables: Tables) -> None:
+    replica = (tables.folder / "defs" / "copy" / "defs.yaml").read_text()
+    (tables.folder / "defs" / "copy" / "defs.yaml").write_text(f"{replica.rstrip()}\n  proof: count\n")
+    said = tables("run", "copy")
+    assert said.code == 0, said
+    assert said.out.count("counts") == 2
+    assert "yes" not in said.out
+    assert "all tables: rows were counted, not compared, as proof: count asks" in said.out
+    assert said.out.splitlines()[-1].startswith("2 tables: 2 written, 0 without a change; ")
+
+
 def test_restore_deletes_no_more_than_the_guard_allows(tables: Tables) -> None:
     tables("run", "copy")
     tables.shop("insert into customers select n, 'new' from generate_series(100, 150) n")

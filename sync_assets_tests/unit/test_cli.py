@@ -56,10 +56,14 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(capsys):
             now[0] = at * 0.1
             tell("reading", at, 1000)
         tell("reading", 1000, 1000)
+        tell("structure", 0, None)
+        tell("rows", 7, None)
     assert capsys.readouterr().err.splitlines() == [
         "reading: 0 of 1,000",
         "reading: 50 of 1,000",
         "reading: 1,000 of 1,000",
+        "structure",
+        "rows: 7",
     ]
 
 

@@ -242,11 +242,12 @@ def test_a_source_that_its_readers_cut_differently_is_whole(project_of: ProjectO
 
 def test_progress_is_logged_sparingly() -> None:
     lines: list[str] = []
-    now = iter([0.0, 1.0, 5.0, 6.0, 11.0])
+    now = iter([0.0, 1.0, 5.0, 6.0, 11.0, 17.0])
     progress = body.LoggedProgress(lines.append, clock=lambda: next(now))
     for done in (1, 2000, 3000, 4000):
         progress("write", done, 4000 if done < 4000 else None)
-    assert lines == ["write: 2,000 of 4,000", "write: 4,000"]
+    progress("structure", 0, None)
+    assert lines == ["write: 2,000 of 4,000", "write: 4,000", "structure"]
 
 
 def test_windows_of_dagster_are_the_windows_of_the_project(project_of: ProjectOf) -> None:

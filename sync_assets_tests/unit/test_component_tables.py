@@ -12,7 +12,7 @@ import pytest
 from sync_assets.components import body
 from sync_assets.components.deployment import whole_definitions
 from sync_assets.engine.errors import Retry
-from sync_assets.engine.model import Counts, Report, SyncErrorInfo
+from sync_assets.engine.model import Counts, Delivery, Mode, Report, SyncErrorInfo
 from sync_assets_tests.fix_project import ProjectOf, Script
 from sync_assets_tests.unit.test_component_assets import days, run
 
@@ -178,3 +178,21 @@ def test_passing_trouble_is_tried_again(
     script.error = Retry("busy")
     assert not run(defs, instance, CUSTOMERS).success
     assert len(script.runs) == 1 + body.MAX_RETRIES
+
+
+def test_a_check_that_counts_does_not_claim_equal_values(project_of: ProjectOf) -> None:
+    from sync_assets.components import checks
+
+    counting = TABLES.replace("into: crm.customers,", "into: crm.customers, proof: count,")
+    project = project_of(tables=counting)
+    about = {name: _described(checks.specs(project.syncs[name])) for name in ("orders", "customers")}
+    assert "What the run claims is what the target holds." in about["orders"]
+    assert "counted, not compared" in about["customers"]
+    note = "rows were counted, not compared, as proof: count asks"
+    report = Report("customers", Mode.FULL, Delivery.LEDGER, equal=True, notes=(note,))
+    results = {r.check_name: r for r in checks.results(project.syncs["customers"], report)}
+    assert results[checks.EQUAL].description == note
+
+
+def _described(specs: list[dg.AssetCheckSpec]) -> str:
+    return next(s.description or "" for s in specs if s.name == "target_equals_source")

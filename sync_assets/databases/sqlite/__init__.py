@@ -166,7 +166,8 @@ class SQLiteDatabase:
         try:
             (tables,) = self.connection.execute("select count(*) from sqlite_schema where type = 'table'").fetchone()
         except SyncError as error:
-            return [Finding(False, error.message, error.hint)]
+            there = Path(self.args.path).is_file()
+            return [Finding(False, error.message, error.hint, about="" if there else "file")]
         hint = "" if tables else "create a table"
         found = Finding(tables > 0, f"file {self.args.path}: {tables} tables", hint, about="reading")
         return [found, Finding(True, "opened read-only")]

@@ -25,6 +25,7 @@ def prove(source: TableSource, target: TableSource, work: Work, both: Both) -> N
     if work.job.proof == "none":
         return
     if work.job.proof == "count":
+        work.notes.append("rows were counted, not compared, as proof: count asks")
         _by_count(work, both)
         return
     sides = sides_of(source, target, work, both, *_claimed(work))

@@ -255,6 +255,21 @@ def test_a_table_without_a_key_is_replaced_whole(items: Between):
     assert items.rows("log", "line") == [("a",), ("a",), ("b",), ("c",)]
 
 
+@pytest.mark.parametrize("between", ["postgres-postgres"], indirect=True)
+def test_a_table_that_cannot_be_swapped_is_not_said_to_be(items: Between):
+    job = items.job(changes=Changes.WHOLE)
+    assert "staged and swapped" in _twice(items, job).notes
+    items.there.execute("create view hangs as select * from items")
+    report = _twice(items, job)
+    assert any("not swapped" in note for note in report.notes)
+    assert not any("staged and swapped" in note for note in report.notes)
+
+
+def _twice(items: Between, job: TableJob) -> Report:
+    items.one(job)
+    return items.one(job)
+
+
 def test_rows_of_one_window_are_all_that_a_window_is_about(items: Between):
     def window(n: int) -> Window:
         low, high = str(n * 100), str((n + 1) * 100)

@@ -320,6 +320,7 @@ class Shipping:
         except BadBatch as error:
             if not work.job.reject_limit:
                 raise _no_rows_refused(work, error) from None
+            lane.read_anew()
             work.applied[mark] = Counts(read=self._slice_carefully(lane, work, piece, into, mark, position, ends))
         faults.point("after_slice")
         return work.applied.get(mark, Counts()).read

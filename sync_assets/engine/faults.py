@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 
 from sync_assets.engine.errors import Retry
 
@@ -51,4 +52,5 @@ def _act(name: str) -> None:
         return
     if action == "retry":
         raise Retry(f"fault asked for at {name}")
-    os.kill(os.getpid(), signal.SIGSTOP if action == "stop" else signal.SIGKILL)
+    # To this very thread: sent to the process, it may be another that takes it, and we would go on for a while.
+    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP if action == "stop" else signal.SIGKILL)

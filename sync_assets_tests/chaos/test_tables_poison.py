@@ -126,6 +126,22 @@ def _each_has_its_reason(report: Report, pair: Pair, bad: int) -> None:
 
 
 @pytest.mark.parametrize("there", SERVERS)
+@pytest.mark.parametrize("here", SERVERS)
+def test_a_bad_row_at_the_head_of_a_large_slice(make_pair: MakePair, here: str, there: str) -> None:
+    """The target refuses while most of the slice is still on its way; then it is read again from its beginning."""
+    pair = make_pair(here, there, slice_bytes=1 << 30)
+    pair.make("here")
+    pair.make("there", more=", check (n <> 1)")
+    pair.insert(1, 20_000, name="repeat('x', 60)")
+    for _ in range(3):
+        pair.here("insert into items (id, name, price, at, n) select id + (select max(id) from items), name, price, at,"
+                  " n + 2 from items")  # fmt: skip
+    report = pair.run(mode="full", policy="ignore", reject_limit=1)
+    assert (report.counts.read, report.counts.rejected) == (160_000, 1)
+    assert report.equal is True
+
+
+@pytest.mark.parametrize("there", SERVERS)
 @pytest.mark.parametrize("changes", ["auto", "whole"])
 def test_more_bad_rows_than_the_limit_stop_the_run(make_pair: MakePair, there: str, changes: str) -> None:
     pair = poisoned(make_pair, "postgres", there, 1_000, 20)

@@ -76,8 +76,8 @@ def test_a_user_who_may_create_nothing_in_postgres(make_pair: MakePair) -> None:
     with poor_user(pair.target, database) as user:
         assert said(stopped(pair, hands=Hands(there=user))) == (
             f"connection postgres_there: the ledger of sync_assets could not be made in database {database}",
-            f'grant create on database "{database}" to "{USER}", or let an administrator run: create schema sync_assets '
-            f'authorization "{USER}"',
+            f'grant create on database "{database}" to "{USER}", or let an administrator run: '
+            f'create schema sync_assets authorization "{USER}"',
         )
     assert pair.there("select count(*) from pg_namespace where nspname = 'sync_assets'") == [(0,)]
 

@@ -49,6 +49,13 @@ class Lane:
         received = self._reader.moved.bytes if self._reader else 0
         return self._past[0] + received, self._past[1] + (self._writer.moved.bytes if self._writer else 0)
 
+    def read_anew(self) -> None:
+        """After rows that nobody took to their end: the next reader, of the same moment, has nothing under way."""
+        self._past = self.bytes[0], self._past[1]
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = None
+
     def close(self) -> None:
         self._past = self.bytes
         for end in (self._reader, self._writer):

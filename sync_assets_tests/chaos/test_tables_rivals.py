@@ -18,6 +18,7 @@ import pytest
 
 from sync_assets.engine.control import LeaseHeld
 from sync_assets.engine.errors import Fenced, Retry
+from sync_assets.engine.tables.run import TablesRun
 from sync_assets.engine.tables.writing import Head
 from sync_assets.testing.memory import MemoryStore
 from sync_assets.testing.tables.rig import Child, Hands, Nursery
@@ -168,6 +169,34 @@ def test_without_the_fence_old_values_come_back(make_pair: MakePair, there: str,
         scene.run(target=target, clock=lambda: 0.0)
     assert overtaken
     assert pair.verdict().equal is fence, str(pair.verdict())
+
+
+@pytest.mark.parametrize("fence", [True, False], ids=["fence", "looked-at-only"])
+@pytest.mark.parametrize("there", SERVERS)
+def test_who_finds_nothing_to_do_has_overtaken_the_sleeper_all_the_same(
+    make_pair: MakePair, nursery: Nursery, monkeypatch: pytest.MonkeyPatch, there: str, fence: bool
+) -> None:
+    """The sleeper has a change in hand that the source took back. The other run writes nothing, but for its token."""
+    pair = make_pair("postgres", there, lease_seconds=LEASE)
+    pair.make("here")
+    pair.insert(1, 100)
+    scene = Scene(pair, "digest")
+    scene.run()
+    pair.here("update items set name = 'taken back' where id = 1")
+    with asleep(scene, nursery, "before_apply") as child:
+        time.sleep(LEASE + 0.1)
+        pair.here("update items set name = '第 1 件 é' where id = 1")
+        if not fence:
+            monkeypatch.setattr(TablesRun, "_fence", _only_look)
+        assert "nothing to do" in scene.run()[0].notes
+        os.kill(child.pid, signal.SIGCONT)
+        child.wait()
+    assert pair.verdict().equal is fence
+
+
+def _only_look(run: TablesRun) -> None:
+    for work in run.works:
+        work.head = run.target.peek(work.ledger)
 
 
 class Overtaken:

@@ -15,10 +15,10 @@ import pytest
 from sync_assets.databases.base import ConnectionArgs
 from sync_assets.databases.postgres.tables import PostgresTables, open_tables
 from sync_assets.databases.postgres.tables.canonical import canonical
-from sync_assets.engine.tables.buckets import hashings
 from sync_assets.databases.postgres.tables.writer import PostgresWriter
 from sync_assets.engine.errors import BadBatch, Fenced, Retry, Stop
 from sync_assets.engine.model import ColumnType, Counts
+from sync_assets.engine.tables.buckets import hashings
 from sync_assets.engine.tables.canonical import canonical_text
 from sync_assets.engine.tables.reading import Condition, Form, Selection
 from sync_assets.engine.tables.shape import ColumnShape, TableKind, TableName
@@ -176,6 +176,26 @@ def test_what_is_equal_but_not_the_same_is_seen(
         assert writer.merge(u, T, how) == Counts(read=1, updated=1)
         assert writer.merge(u, T, how) == Counts(read=1, unchanged=1)
     assert pg_db.execute("select v::text from t") == pg_db.execute("select v::text from u")
+
+
+def test_rows_of_many_buckets_are_found_by_the_index_where_there_are_no_statistics(
+    pg_db: ScratchDatabase, tables: PostgresTables
+) -> None:
+    pg_db.execute(
+        f"create table t (id bigint primary key, {', '.join(f'c{n} timestamp default now()' for n in range(12))})"
+        " with (autovacuum_enabled = off, parallel_workers = 4)",
+        "insert into t select i from generate_series(1, 20000) i",
+    )
+    columns = whole(tables).columns
+    hashing, _ = hashings("portable", columns, columns, ["id"], 20_000)
+    with tables.snapshot([T], 1) as snapshot, closing(snapshot.reader()) as reader:
+        found = dict(reader.hashes(whole(tables), hashing, range(0, 600, 2)))
+        scans = reader._ask("select seq_scan, idx_scan from pg_stat_xact_user_tables where relname = 't'")
+        reader.count(whole(tables))
+        usual = reader._ask("select current_setting('enable_seqscan')")
+    assert len(found) == 300 * 32 - 1
+    assert scans == [(0, 300)]
+    assert usual == [("on",)]
 
 
 def test_enums_hash_alike_in_two_databases(pg_db: ScratchDatabase, tables: PostgresTables) -> None:

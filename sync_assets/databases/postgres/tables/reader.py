@@ -20,6 +20,11 @@ _TEXT_ESCAPES = re.compile(r"\\(.)", re.DOTALL)
 # A table that was just filled has no statistics: the server would sort whole rows by bucket, where a hash table of the
 # buckets, 65,536 at most, fits into memory. To compile long expressions costs more than it gains.
 _DIGEST_PLANS = "set local enable_sort = off; set local work_mem = '16MB'; set local jit = off"
+_WORKERS = "set local max_parallel_workers_per_gather = 4"
+_ALONE = "set local max_parallel_workers_per_gather = 0"
+# Many short ranges of a key: without statistics the server would rather hold every row against every range.
+_BY_INDEX = f"{_ALONE}; set local enable_seqscan = off"
+_AS_USUAL = "set local enable_seqscan to default"  # a setting lasts as long as the snapshot
 _LEADING = """
 select exists (select from pg_catalog.pg_index i
   join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
@@ -52,7 +57,7 @@ class PostgresReader:
     def _copy(self, sql: str, seconds: float) -> Iterator[bytes]:
         self.moved.statements += 1
         # a statement's time limit would count the time that the other side takes
-        for block in self._session.copy_out(f"set local statement_timeout = 0; {sql}", seconds):
+        for block in self._session.copy_out(f"set local statement_timeout = 0; {_AS_USUAL}; {sql}", seconds):
             self.moved.bytes += len(block)
             yield block
 
@@ -62,7 +67,7 @@ class PostgresReader:
         number, value = digests.bucket(hashing), digests.row_hash(hashing, hashing.columns)
         sql = select(selection, (f"{number} as number", "count(*)", f"sum({value})")) + " group by 1"
         piece = hashing.buckets.width and selection.conditions  # other readers are asked for the other pieces
-        for number_text, rows, total in self._lines(sql, workers=0 if piece else 4):
+        for number_text, rows, total in self._lines(sql, _ALONE if piece else _WORKERS):
             if number_text is None:
                 raise _null_key(self._session.place, hashing.buckets)
             yield Bucket(int(number_text), int(rows or 0), int(total or 0))
@@ -70,7 +75,9 @@ class PostgresReader:
     def hashes(self, selection: Selection, hashing: Hashing, numbers: Sequence[int]) -> Iterator[tuple[Key, int]]:
         key = [canonical.canonical(c) for c in digests.key_columns(hashing)]
         outputs = (*key, digests.row_hash(hashing, hashing.columns))
-        for *values, value in self._lines(self._in_buckets(selection, hashing, numbers, outputs)):
+        ranged = hashing.buckets.width and self._leads_index(selection, hashing.buckets.columns[0])
+        sql = self._in_buckets(selection, hashing, numbers, outputs)
+        for *values, value in self._lines(sql, _BY_INDEX if ranged else _WORKERS):
             self.moved.rows += 1
             yield tuple(values if None not in values else (v or "" for v in values)), int(value or 0)  # type: ignore[arg-type]
 
@@ -124,13 +131,12 @@ class PostgresReader:
         return self._session.ask(f"{self._limit()}; {sql}")
 
     def _limit(self) -> str:
-        return f"set local statement_timeout = '{int(self._session.args.query_seconds)}s'"
+        return f"set local statement_timeout = '{int(self._session.args.query_seconds)}s'; {_AS_USUAL}"
 
-    def _lines(self, sql: str, workers: int = 4) -> Iterator[Sequence[str | None]]:
+    def _lines(self, sql: str, how: str) -> Iterator[Sequence[str | None]]:
         """The rows of a query as texts, by COPY: unlike a cursor's, its plan may use parallel workers."""
         seconds = self._session.args.query_seconds
-        plans = f"set local max_parallel_workers_per_gather = {workers}; {_DIGEST_PLANS}"
-        sql = f"{self._limit()}; {plans}; copy ({sql}) to stdout"
+        sql = f"{self._limit()}; {_DIGEST_PLANS}; {how}; copy ({sql}) to stdout"
         self.moved.statements += 1
         for block in self._session.copy_out(sql, seconds + self._session.args.silent_seconds):
             self.moved.bytes += len(block)

@@ -40,8 +40,8 @@ def of_report(report: Report) -> Metadata:
 
 def of_effort(report: Report) -> dict[str, dg.MetadataValue]:
     """What the run cost: requests, bytes, seconds."""
-    return {
-        "requests": dg.MetadataValue.int(report.requests),
+    calls = {"requests": dg.MetadataValue.int(report.requests)} if report.requests else {}  # tables make none
+    return calls | {
         "bytes_sent": dg.MetadataValue.int(report.bytes_sent),
         "bytes_received": dg.MetadataValue.int(report.bytes_received),
         "seconds": dg.MetadataValue.float(round(report.seconds, 3)),
@@ -95,11 +95,10 @@ def _texts(report: Report) -> dict[str, dg.MetadataValue]:
 
 
 def _changes(changes: Sequence[Change]) -> dg.TableMetadataValue:
-    records = [
-        dg.TableRecord({"outcome": str(c.outcome), "key": c.key, "fields": ", ".join(c.fields)})
-        for c in changes[:SAMPLE_ROWS]
-    ]
-    return _table(records, ("outcome", "key", "fields"))
+    shown = changes[:SAMPLE_ROWS]
+    columns = ("outcome", "key", *(("fields",) if any(c.fields for c in shown) else ()))  # tables compare whole rows
+    said = [{"outcome": str(c.outcome), "key": c.key, "fields": ", ".join(c.fields)} for c in shown]
+    return _table([dg.TableRecord({name: row[name] for name in columns}) for row in said], columns)
 
 
 def _rejected(rejected: Sequence[Rejected]) -> dict[str, dg.MetadataValue]:

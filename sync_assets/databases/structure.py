@@ -142,7 +142,7 @@ def _table(
         raise Stop(f"{one.table} is a {here.kind}: rows cannot be written to it",
                    hint="drop it, or give the sync another table with into:")  # fmt: skip
     _names(grammar, one)
-    keys = list(_foreign_keys(one, targets))
+    keys = list(_foreign_keys(one, targets, existing))
     columns = tuple(_made(grammar, n, one, dialect) for n in grammar.columns(one, dialect, _indexed(one, keys)))
     draft.losses += _losses(one, columns, dialect, targets)
     if here is None:
@@ -215,6 +215,9 @@ def _lost_parts(one: Wanted, targets: Mapping[TableName, Wanted]) -> Iterator[st
     for key in one.source.foreign_keys:
         if key.to not in targets and key.to not in one.beside:
             yield f"{one.table}: foreign key {key.name} points to {key.to}, which is not copied"
+        elif not key.rules_seen:
+            yield (f"{one.table}: what foreign key {key.name} does on delete and update cannot be seen by this user of"
+                   " the source: it does nothing here")  # fmt: skip
 
 
 # -- one table ------------------------------------------------------------------------------------------------------
@@ -252,13 +255,24 @@ def _there(one: Wanted, columns: Sequence[str]) -> tuple[str, ...] | None:
     return found if set(found) <= copied else None
 
 
-def _foreign_keys(one: Wanted, targets: Mapping[TableName, Wanted]) -> Iterator[ForeignKey]:
+def _foreign_keys(
+    one: Wanted, targets: Mapping[TableName, Wanted], existing: Mapping[TableName, TableShape]
+) -> Iterator[ForeignKey]:
+    """Those to tables of this run, and to tables beside it that are there with such a key."""
     for key in one.source.foreign_keys:
-        to = targets.get(key.to)
         columns = _there(one, key.columns)
-        to_columns = _there(to, key.to_columns) if to else None
-        if to is not None and columns and to_columns:
+        to = targets.get(key.to)
+        if to is None:
+            beside = existing.get(one.beside.get(key.to, key.to)) if key.to in one.beside else None
+            if beside is not None and columns and key.to_columns in (beside.key, *beside.unique):
+                yield replace(key, columns=columns, to=beside.name)
+        elif columns and (to_columns := _there(to, key.to_columns)):
             yield replace(key, columns=columns, to=to.table, to_columns=to_columns)
+
+
+def concerned(wanted: Sequence[Wanted]) -> list[TableName]:
+    """The tables of the target that a design looks at: those wanted, and those that foreign keys point to beside."""
+    return sorted({w.table for w in wanted} | {to for w in wanted for to in w.beside.values()})
 
 
 def _new(grammar: Grammar, draft: _Draft, one: Wanted, columns: Sequence[Made], keys: Sequence[ForeignKey]) -> None:

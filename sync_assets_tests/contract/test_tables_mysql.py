@@ -470,3 +470,22 @@ def test_a_view_is_no_target(my_db: ScratchDatabase) -> None:
             writer.load(tables.name_of("m"), tables.shapes([tables.name_of("m")])[tables.name_of("m")].columns,
                         Form.LINES, [b"1\n"])  # fmt: skip
         assert "InnoDB" in caught.value.hint
+
+
+def test_foreign_keys_are_seen_by_a_user_who_may_only_select(my_db: ScratchDatabase):
+    """information_schema.referential_constraints is empty for such a user."""
+    assert my_db.server is not None
+    my_db.execute(
+        "create table parent (id int primary key)",
+        "create table child (id int primary key, of int, constraint c foreign key (of) references parent (id)"
+        " on delete cascade)",
+    )
+    user = f"r_{my_db.args.database}"
+    my_db.server.create_user(user, "looks only", f"grant select on {my_db.args.database}.* to '{user}'@'%'")
+    tables = open_tables("mysql", replace(my_db.args, user=user, open_password=lambda: "looks only"))
+    try:
+        name = tables.name_of("child")
+        (key,) = tables.shapes([name])[name].foreign_keys
+    finally:
+        tables.close()
+    assert (key.columns, key.to.name, key.to_columns, key.rules_seen) == (("of",), "parent", ("id",), False)

@@ -45,7 +45,7 @@ def _outcome(job: TableJob, structure: Structure, works: Sequence[Work]) -> Outc
 def _report(job: TableJob, structure: Structure, works: Sequence[Work]) -> Report:
     good = [w for w in works if w.error is None]
     counts = sum((w.counts for w in good), Counts())
-    shape = structure.shapes[job.sync]
+    shape = structure.existing.get(job.target) or structure.shapes[job.sync]
     return Report(
         sync=job.sync,
         mode=job.mode,

@@ -75,6 +75,7 @@ class ForeignKey:
     to_columns: tuple[str, ...]
     on_delete: str = ""  # "CASCADE", ...; empty: no action
     on_update: str = ""
+    rules_seen: bool = True  # False: this user may not see what it does on delete and update
 
 
 @dataclass(frozen=True, slots=True)

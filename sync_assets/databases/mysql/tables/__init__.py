@@ -13,6 +13,7 @@ from sync_assets.databases.mysql.tables.line import Line
 from sync_assets.databases.mysql.tables.moment import Moment, moment
 from sync_assets.databases.mysql.tables.writer import TableWriter
 from sync_assets.databases.mysql.to_postgres import available
+from sync_assets.databases.structure import concerned
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.tables.reading import Form, Hashing, TableSource
 from sync_assets.engine.tables.shape import ColumnShape, TableEntry, TableName, TableShape
@@ -99,9 +100,10 @@ class MySQLTables:
     def design(self, wanted: Sequence[Wanted], source: TableSource, policy: Policy) -> Design:
         from sync_assets.databases.mysql import ddl
 
-        existing = self.shapes([w.table for w in wanted])
-        for shape in existing.values():
-            load.refuse_other_tables(self.place, shape)
+        existing = self.shapes(concerned(wanted))
+        for one in wanted:
+            if one.table in existing:
+                load.refuse_other_tables(self.place, existing[one.table])
         collation = ddl.collation_of(str(self._line.one("select version()")))
         return ddl.design(wanted, existing, source.dialect, policy, collation)
 

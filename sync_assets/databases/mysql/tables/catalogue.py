@@ -118,6 +118,10 @@ def _told(parts: list[tuple[Any, ...]]) -> str:
     return f"{str(parts[0][5]).lower()} index on {', '.join(columns)}"
 
 
+def _rule(word: str) -> str:
+    return "" if word in _NO_ACTION else word
+
+
 def _foreign(rows: Rows) -> tuple[ForeignKey, ...]:
     grouped: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     for row in rows:
@@ -125,7 +129,7 @@ def _foreign(rows: Rows) -> tuple[ForeignKey, ...]:
     return tuple(
         ForeignKey(
             name, tuple(r[2] for r in parts), TableName(parts[0][3], parts[0][4]), tuple(r[5] for r in parts),
-            *("" if rule in _NO_ACTION else rule for rule in parts[0][6:8]),
+            _rule(parts[0][6]), _rule(parts[0][7]), rules_seen=bool(parts[0][6]),
         )
         for name, parts in grouped.items()
     )  # fmt: skip

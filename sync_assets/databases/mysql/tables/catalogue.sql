@@ -22,11 +22,11 @@ select table_name, index_name, non_unique, column_name, sub_part, index_type, if
  where table_schema = {schema}{names}
  order by table_name, index_name <> 'PRIMARY', index_name, seq_in_index
 
--- foreign_keys: one row for each column of each
+-- foreign_keys: one row for each column of each. Who may only select sees no rules (referential_constraints is empty)
 select k.table_name, k.constraint_name, k.column_name, k.referenced_table_schema, k.referenced_table_name,
-       k.referenced_column_name, r.delete_rule, r.update_rule
+       k.referenced_column_name, ifnull(r.delete_rule, ''), ifnull(r.update_rule, '')
   from information_schema.key_column_usage k
-  join information_schema.referential_constraints r
+  left join information_schema.referential_constraints r
     on r.constraint_schema = k.constraint_schema and r.constraint_name = k.constraint_name
    and r.table_name = k.table_name
  where k.table_schema = {schema}{k_names} and k.referenced_table_name is not null

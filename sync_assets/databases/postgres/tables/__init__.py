@@ -16,6 +16,7 @@ from sync_assets.databases.postgres.tables import digests, forms, ledger, shapes
 from sync_assets.databases.postgres.tables.session import Pool, Session
 from sync_assets.databases.postgres.tables.snapshot import PostgresSnapshot, snapshot
 from sync_assets.databases.postgres.tables.writer import PostgresWriter
+from sync_assets.databases.structure import concerned
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.tables.buckets import hashings
 from sync_assets.engine.tables.reading import Form, Hashing, TableSource
@@ -140,7 +141,7 @@ class PostgresTables:
             return definition.design(source, self, wanted, policy)
         from sync_assets.databases.postgres import ddl
 
-        return ddl.design(wanted, self.shapes([w.table for w in wanted]), source.dialect, policy)
+        return ddl.design(wanted, self.shapes(concerned(wanted)), source.dialect, policy)
 
     def positions(self, wanted: Sequence[Wanted], source: TableSource) -> Sequence[str]:
         if not isinstance(source, PostgresTables):

@@ -19,6 +19,7 @@ from sync_assets.databases.sqlite.tables.reader import SqliteReader
 from sync_assets.databases.sqlite.tables.selecting import Columns
 from sync_assets.databases.sqlite.tables.session import dial, sorted_errors
 from sync_assets.databases.sqlite.tables.writer import SqliteWriter, transaction
+from sync_assets.databases.structure import concerned
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.tables.buckets import hashings
 from sync_assets.engine.tables.canonical import common
@@ -109,7 +110,7 @@ class SqliteTables:
 
         if getattr(source, "address", "") == self.address:
             self._refuse_one_file()
-        existing = self.shapes([w.table for w in wanted])
+        existing = self.shapes(concerned(wanted))
         return ddl.design(wanted, existing, source.dialect, policy)
 
     def _refuse_one_file(self) -> None:

@@ -152,15 +152,14 @@ def test_what_changed_between_the_crash_and_the_next_run_is_there(
     here.pair.judge()
 
 
-@pytest.mark.parametrize("there", SERVERS)
-@pytest.mark.parametrize("way", ["heap", "swapped"])
+@pytest.mark.parametrize(("way", "there"), [("heap", "postgres"), ("swapped", "mysql"), ("swapped", "postgres")])
 def test_most_rows_changed_between_the_crash_and_the_next_run(
     make_pair: MakePair, nursery: Nursery, there: str, way: str
 ) -> None:
     """More than is worth naming: then everything is shipped once more."""
     here = scene(make_pair, "mysql", there, way)
-    here.pair.insert(10_001, 20_000)
-    assert nursery.start(here.pair.site, here.jobs, "after_slice:60=kill").wait()[0] == KILLED
+    here.pair.insert(10_001, 15_000)
+    assert nursery.start(here.pair.site, here.jobs, "after_slice:20=kill").wait()[0] == KILLED
     here.pair.here("update items set name = 'since then'")
     report = here.run()[0]
     assert "resumed" in " ".join(report.notes)

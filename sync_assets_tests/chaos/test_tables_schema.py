@@ -144,13 +144,15 @@ def test_the_structure_changes_under_running_runs(make_pair: MakePair, here: str
     done = threading.Event()
 
     def change() -> None:
-        with closing(pair.source.connect(pair.site.here.args["database"])) as connection:
-            cursor = connection.cursor()
-            for n in range(6):
-                cursor.execute(f"alter table items add column c{n} varchar({10 + n}) default 'd{n}'")
-                cursor.execute(f"update items set name = 'turn {n}', c{n} = 'x' where id % 5 = {n % 5}")
-                time.sleep(0.05)
-        done.set()
+        try:
+            with closing(pair.source.connect(pair.site.here.args["database"])) as connection:
+                cursor = connection.cursor()
+                for n in range(6):
+                    cursor.execute(f"alter table items add column c{n} varchar({10 + n}) default 'd{n}'")
+                    cursor.execute(f"update items set name = 'turn {n}', c{n} = 'x' where id % 5 = {n % 5}")
+                    time.sleep(0.05)
+        finally:
+            done.set()
 
     thread = threading.Thread(target=change)
     thread.start()

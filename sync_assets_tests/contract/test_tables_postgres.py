@@ -467,3 +467,18 @@ def test_keys_must_be_unique_and_there_in_the_stage(pg_db: ScratchDatabase, tabl
             writer.drop(stage)
     with writing(tables) as writer, pytest.raises(Stop, match="no table of ours"):
         writer.drop(T)
+
+
+def test_a_reader_gives_way_to_an_alter_table_that_waits_for_us(pg_db: ScratchDatabase) -> None:
+    """The holder of the snapshot is idle, so the server sees no deadlock: without a limit both would wait for ever."""
+    pg_db.execute("create table t (id bigint primary key)", "insert into t values (1)")
+    with closing(open_tables(pg_db.args)) as tables:
+        shape = tables.shapes([T])[T]
+        with tables.snapshot([T], 2) as snapshot:
+            assert pg_db.server is not None
+            altering = pg_db.server.connect(pg_db.args.database)
+            altering.pgconn.send_query(b"alter table t add column n int")  # waits for the holder
+            time.sleep(0.3)
+            with pytest.raises(Retry, match="locked"):
+                snapshot.reader().count(Selection(T, shape.columns))
+        altering.close()

@@ -157,7 +157,7 @@ def test_the_tutorial_between_databases(classroom):
     looked = _shell(folder, environment, look)
     assert "✗" not in looked
     assert "loaded directly" in looked
-    assert "nothing to do" in looked
+    assert "0 written, 1 without a change" in looked
     found = _shell(folder, environment, spoil)
     assert "exit code 2" in found
     assert re.search(r"main\.orders +✗ no +5 +4 +1 +1 +0", found), found

@@ -28,6 +28,9 @@ _SETTINGS = (
     "select set_config(name, '0', false) from pg_catalog.pg_settings"
     " where name in ('transaction_timeout', 'idle_session_timeout')"
 )
+# Seconds that a reader waits for a lock. An ALTER TABLE that waits for the holder of our snapshot makes later readers
+# wait for it, and the server sees no deadlock, because the holder is idle. So the run gives way, and is tried again.
+_LOCKED = 5
 _WRITING = (
     "set default_transaction_read_only = off;"
     "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'"
@@ -47,11 +50,10 @@ class Session:
         _watch.add(self)
         with self.sorted():
             self.connection.execute(_SETTINGS)
+            patience = max(1, args.silent_seconds) if writes else _LOCKED
+            self.connection.execute("select set_config('lock_timeout', %s, false)", (f"{patience}s",))
             if writes:
                 self.connection.execute(_WRITING)
-                self.connection.execute(
-                    "select set_config('lock_timeout', %s, false)", (f"{max(1, args.silent_seconds)}s",)
-                )
 
     # -- state
 

@@ -69,10 +69,12 @@ def _kill(pid: int) -> None:
 
 
 def _agrees(pair: Pair, head: Head) -> None:
-    """Of an unfinished load there are just the rows of the slices in the ledger, each whole."""
-    if head.plan is None:
-        return
-    for number, cut in enumerate(json.loads(head.plan)["slices"]):
+    """Of an unfinished load there are just the rows of the slices in the ledger, each whole.
+
+    Once updates have moved the rows about, slices are of pages, which no other snapshot can be asked for.
+    """
+    slices = json.loads(head.plan)["slices"] if head.plan is not None else None
+    for number, cut in enumerate(slices or ()):
         where = " and ".join(f"{column} {operator} {value}" for column, operator, value in cut)
         there = pair.there(f"select count(*) from items where {where}")[0][0]
         here = pair.here(f"select count(*) from items where {where}")[0][0]

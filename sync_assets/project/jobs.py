@@ -26,7 +26,7 @@ from sync_assets.project.where import Dialect
 
 _WHOLE_NUMBERS = (ColumnType.INTEGER, ColumnType.BIGINT, ColumnType.DECIMAL)
 _SAID = {
-    "table", "query", "into", "where", "mode", "key", "watermark", "columns", "partitions", "append_column",
+    "table", "query", "into", "where", "mode", "key", "watermark", "columns", "partitions",
 }  # fmt: skip
 
 
@@ -81,7 +81,6 @@ def _job(
         delete_limit=DeleteLimit(spec.delete_guard.share, spec.delete_guard.rows),
         allow_empty_source=spec.allow_empty_source,
         reject_limit=spec.reject_limit if placed.replica or "reject_limit" in spec.model_fields_set else 0,
-        append_column=spec.append_column,
         spec_digest=digest_of(spec),
         lease=_lease(placed, target),
         beside=placed.beside,

@@ -63,7 +63,6 @@ class TableJob:
     delete_limit: DeleteLimit = field(default_factory=DeleteLimit)
     allow_empty_source: bool = False
     reject_limit: int = 0
-    append_column: str = "sync_batch"
     spec_digest: str = ""
     lease: str = ""  # jobs of one name share a lease; empty: one for the target table
     # where other tables of the source go, that the run may not be about; None for one that goes nowhere

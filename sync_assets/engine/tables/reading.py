@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal, NamedTuple, Protocol
 
-from sync_assets.engine.model import Finding
 from sync_assets.engine.tables.shape import ColumnShape, TableEntry, TableName, TableShape
 
 Key = tuple[str, ...]  # the key of a row as canonical texts
@@ -222,7 +221,3 @@ class Names:
         """Names of the source as the target's."""
         known = {a.name: b.name for a, b in self.pairs}
         return tuple(known[c] for c in columns)
-
-
-__all__ = ["Bucket", "BucketRule", "Condition", "Finding", "Form", "Hashing", "Key", "Moved", "Names",
-           "Pages", "Reader", "Selection", "Snapshot", "TableSource"]  # fmt: skip

@@ -20,10 +20,10 @@ from functools import partial
 
 from sync_assets.engine import faults
 from sync_assets.engine.control import ControlStore, SyncState
-from sync_assets.engine.errors import Fenced, Retry, Stop, SyncError
+from sync_assets.engine.errors import Fenced, Stop, SyncError
 from sync_assets.engine.interpreter import tuned
 from sync_assets.engine.lease import SECONDS, HeldLease, holding, steady
-from sync_assets.engine.model import Progress, Report, silent
+from sync_assets.engine.model import Progress, silent
 from sync_assets.engine.tables.choose import Chooser
 from sync_assets.engine.tables.job import Pace, TableJob, Verdict
 from sync_assets.engine.tables.lanes import Lanes, reading
@@ -345,6 +345,3 @@ class TablesRun:
 
 def _nothing() -> None:
     """No deletes are waiting."""
-
-
-__all__ = ["Outcome", "Report", "Retry", "Stop", "TablesRun"]

@@ -252,7 +252,7 @@ class Shipping:
         return Merge(
             key=work.target_key,
             columns=work.names.there,
-            replace=mode is not Mode.INCREMENTAL or newer is not None,
+            replace=work.replaces,
             newer=newer,
             delete_missing=delete_missing and bool(work.key),
             scope=work.scope,

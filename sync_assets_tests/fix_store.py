@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -50,6 +52,19 @@ def control_server() -> Iterator[Path]:
         yield home
 
 
+def drop(admin: psycopg.Connection[Any], name: sql.Identifier, seconds: float = 30) -> None:
+    """Drop a database, whoever is connected. No superuser, our login may not end an autovacuum worker: wait for it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            admin.execute(sql.SQL("drop database {} with (force)").format(name))
+            return
+        except psycopg.errors.InsufficientPrivilege:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 @pytest.fixture
 def control_database(control_server: Path) -> Iterator[Address]:
     """An empty database, without tables; dropped afterwards, whoever is still connected."""
@@ -58,7 +73,7 @@ def control_database(control_server: Path) -> Iterator[Address]:
     with psycopg.connect(**server.arguments(), autocommit=True) as admin:
         admin.execute(sql.SQL("create database {} strategy wal_log").format(name))
         yield replace(server, database=name.as_string().strip('"'))
-        admin.execute(sql.SQL("drop database {} with (force)").format(name))
+        drop(admin, name)
 
 
 @pytest.fixture

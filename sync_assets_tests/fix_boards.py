@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from sync_assets.engine.model import Report
 from sync_assets.store import embedded
@@ -23,8 +22,7 @@ from sync_assets.store.address import Address
 from sync_assets.store.control import PostgresStore, open_store
 from sync_assets.testing import oracle, rig
 from sync_assets.testing.bitable import Emulator
-from sync_assets.testing.servers import Server
-from sync_assets_tests.fix_store import drop
+from sync_assets.testing.servers import Server, drop_in_use
 
 COLUMNS = ("id", "name", "amount", "paid", "at", "note", "phone")
 _TABLE = """create table {table} (id int primary key, name varchar(100), amount numeric(12,2), paid boolean,
@@ -128,7 +126,7 @@ def boards_control(control_server: Path) -> Iterator[Address]:
         admin.execute(f"create database {name} strategy wal_log")
     yield replace(server, database=name)
     with psycopg.connect(**server.arguments(), autocommit=True) as admin:
-        drop(admin, sql.Identifier(name))
+        drop_in_use(admin, name)
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -22,6 +20,7 @@ from sync_assets.store import embedded
 from sync_assets.store.address import Address
 from sync_assets.store.control import PostgresStore, open_store
 from sync_assets.testing.memory import MemoryStore
+from sync_assets.testing.servers import drop_in_use
 
 
 @contextmanager
@@ -52,28 +51,15 @@ def control_server() -> Iterator[Path]:
         yield home
 
 
-def drop(admin: psycopg.Connection[Any], name: sql.Identifier, seconds: float = 30) -> None:
-    """Drop a database, whoever is connected. No superuser, our login may not end an autovacuum worker: wait for it."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            admin.execute(sql.SQL("drop database {} with (force)").format(name))
-            return
-        except psycopg.errors.InsufficientPrivilege:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-
-
 @pytest.fixture
 def control_database(control_server: Path) -> Iterator[Address]:
     """An empty database, without tables; dropped afterwards, whoever is still connected."""
     server = embedded.ensure_running(home=control_server)
-    name = sql.Identifier(f"control_{uuid.uuid4().hex[:12]}")
+    name = f"control_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(**server.arguments(), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {} strategy wal_log").format(name))
-        yield replace(server, database=name.as_string().strip('"'))
-        drop(admin, name)
+        admin.execute(sql.SQL("create database {} strategy wal_log").format(sql.Identifier(name)))
+        yield replace(server, database=name)
+        drop_in_use(admin, name)
 
 
 @pytest.fixture

@@ -21,7 +21,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import psycopg
 
 HOST = "127.0.0.1"
 _SBIN = ("/usr/sbin", "/usr/local/sbin", "/usr/libexec")  # where servers hide from an ordinary user's PATH
@@ -163,6 +166,25 @@ class Server:
 
 def quote(name: str, mark: str) -> str:
     return mark + name.replace(mark, mark * 2) + mark
+
+
+def drop_in_use(admin: psycopg.Connection[Any], name: str, seconds: float = 30) -> None:
+    """Drop a PostgreSQL database, whoever is connected to it.
+
+    A login that is no superuser may not end an autovacuum worker there, and is refused while one is at work: wait.
+    """
+    from psycopg import errors, sql
+
+    statement = sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            admin.execute(statement)
+            return
+        except errors.InsufficientPrivilege:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 @contextmanager

@@ -11,12 +11,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from zoneinfo import ZoneInfo
 
 from sync_assets.engine.errors import Stop, SyncError
 from sync_assets.engine.model import Batch, Finding, Row, Schema
 from sync_assets.engine.tables.writing import TableTarget
+
+if TYPE_CHECKING:
+    from sync_assets.fleet.collecting import Collector
 
 Dialect = Literal["postgres", "mysql", "sqlite"]
 Tls = Literal["off", "prefer", "require", "verify"]
@@ -119,10 +122,22 @@ def open_tables(name: str, args: ConnectionArgs) -> TableTarget:
     return cast(TableTarget, module.open_tables(args))
 
 
+def open_collector(name: str, args: ConnectionArgs) -> Collector:
+    """Database `name` as a member of a fleet (`databases/<name>/collect/`); nothing is dialled yet. Raises `Stop`."""
+    if name not in collected():
+        raise Stop(f"connection {args.name}: there is no collector for {name!r}", hint=f"use {', '.join(collected())}")
+    module = importlib.import_module(f"{__package__}.{name}.collect")
+    return cast("Collector", module.open_collector(args))
+
+
 def installed() -> list[str]:
-    """The databases that there are: the folders beside this file."""
-    here = Path(__file__).parent
-    return sorted(p.parent.name for p in here.glob("*/__init__.py"))
+    """The databases that rows can be read from: folders beside this file with their types."""
+    return sorted(p.parent.name for p in Path(__file__).parent.glob("*/types.py"))
+
+
+def collected() -> list[str]:
+    """The databases that can be members of a fleet."""
+    return sorted(p.parent.parent.name for p in Path(__file__).parent.glob("*/collect/__init__.py"))
 
 
 def reachable(args: ConnectionArgs, usual_port: int) -> Finding:

@@ -31,8 +31,15 @@ TABLES = {
     "deployment",
     "vault_key",
     "secret",
-}
-VIEWS = {"runs", "open_incidents", "rejected_rows", "held_leases", "unanswered_creates", "stored_secrets"}
+    *(f"fleet_{name}" for name in (
+        "instance", "span", "snapshot", "section", "principal", "membership", "grant", "change", "capacity",
+        "database_size", "table_size", "gap", "period", "forecast", "rules", "assignment", "undecided",
+    )),
+}  # fmt: skip
+VIEWS = {
+    "runs", "open_incidents", "rejected_rows", "held_leases", "unanswered_creates", "stored_secrets", "sessions",
+    *(f"fleet_{name}" for name in ("instances", "accounts", "grants", "changes", "gaps", "capacity_daily", "classes")),
+}  # fmt: skip
 
 
 def query(address: Address, text: str, *values: object) -> list[tuple[object, ...]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from sync_assets.engine.errors import Stop
@@ -14,6 +15,9 @@ from sync_assets.project import documents
 from sync_assets.project.faults import listed
 from sync_assets.project.replica_spec import DatabaseReplicaSpec
 from sync_assets.project.spec import Connection, Database, Feishu, FeishuBot, MySQL, Postgres, SQLite, SyncSpec
+
+if TYPE_CHECKING:
+    from sync_assets.project.fleet_spec import DatabaseFleetSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,25 @@ class PlacedReplica:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedFleet:
+    """A fleet with the place where it is written. Its instances are in `project.fleet.members`."""
+
+    spec: DatabaseFleetSpec
+    time_zone: ZoneInfo
+    path: Path
+    file: str
+    document: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def line(self) -> int:
+        return documents.lines(self.path).line(self.document, ("attributes", "name"))
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """Everything that the YAML files of a deployment say, checked as a whole."""
 
@@ -85,6 +108,7 @@ class Project:
     syncs: Mapping[str, PlacedSync]
     time_zone: ZoneInfo
     replicas: Mapping[str, PlacedReplica] = field(default_factory=lambda: MappingProxyType({}))
+    fleets: Mapping[str, PlacedFleet] = field(default_factory=lambda: MappingProxyType({}))
 
     def sync(self, name: str) -> PlacedSync:
         """Raises `Stop` that names the nearest for a sync that does not exist."""
@@ -97,6 +121,12 @@ class Project:
         if name not in self.replicas:
             raise Stop(f"there is no replica {name!r}", hint=_choice(name, self.replicas), code="replica")
         return self.replicas[name]
+
+    def fleet(self, name: str) -> PlacedFleet:
+        """Raises `Stop` that names the nearest for a fleet that does not exist."""
+        if name not in self.fleets:
+            raise Stop(f"there is no fleet {name!r}", hint=_choice(name, self.fleets), code="fleet")
+        return self.fleets[name]
 
     def connection(self, name: str) -> Connection:
         """Raises `Stop` that names the nearest for a connection that does not exist."""

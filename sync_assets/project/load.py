@@ -20,24 +20,27 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from sync_assets.engine.errors import Stop
 from sync_assets.project import documents, rules
-from sync_assets.project.deployment import PlacedReplica, PlacedSync, Project, connections_of, home_schema
+from sync_assets.project.deployment import (
+    PlacedFleet,
+    PlacedReplica,
+    PlacedSync,
+    Project,
+    connections_of,
+    home_schema,
+)
 from sync_assets.project.documents import Document, Unreadable, place, shown
 from sync_assets.project.faults import Fault, ProjectInvalid, Trouble, listed
 from sync_assets.project.replica_spec import DatabaseReplicaSpec
-from sync_assets.project.rules import REPLICA, Found, Named, Pieces, Replica, Sync
+from sync_assets.project.rules import FLEET, REPLICA, Fleet, Found, Named, Pieces, Replica, Sync
 from sync_assets.project.spec import Connection, ConnectionsSpec, SyncSpec, TableSyncSpec, cron_troubles, zone_troubles
 from sync_assets.project.wording import troubles
 
-__all__ = ["PlacedReplica", "PlacedSync", "Project", "ProjectInvalid", "connections_of", "load_file", "load_project",
-           "time_zone_of_deployment", "validate_attributes"]  # fmt: skip
+__all__ = ["PlacedFleet", "PlacedReplica", "PlacedSync", "Project", "ProjectInvalid", "connections_of", "load_file",
+           "load_project", "time_zone_of_deployment", "validate_attributes"]  # fmt: skip
 
 CONNECTIONS = "sync_assets.components.Connections"
 TABLE_SYNC = "sync_assets.components.TableSync"
-MODELS: Mapping[str, type[BaseModel]] = {
-    CONNECTIONS: ConnectionsSpec,
-    TABLE_SYNC: TableSyncSpec,
-    REPLICA: DatabaseReplicaSpec,
-}
+TYPES = (CONNECTIONS, TABLE_SYNC, REPLICA, FLEET)
 TIME_ZONE = "SYNC_ASSETS_TIME_ZONE"
 _FILES = ("defs.yaml", "defs.yml")  # what Dagster reads
 _BESIDE = ("type", "attributes", "template_vars_module", "requirements", "post_processing")
@@ -68,7 +71,7 @@ def load_file(path: Path, project: Project | None = None) -> Project:
     replicas = {name: replica for name, replica in found.replicas.items() if replica.path == path}
     if not own and not replicas:
         raise Stop(f"{shown(path)} holds no sync", hint=f"it needs a document of type {TABLE_SYNC}", code="file")
-    return Project(found.connections, MappingProxyType(own), found.time_zone, MappingProxyType(replicas))
+    return replace(found, syncs=MappingProxyType(own), replicas=MappingProxyType(replicas))
 
 
 def validate_attributes(model: type[_Model], attributes: Mapping[str, Any], path: Path, *, document: int = 0) -> _Model:
@@ -113,7 +116,7 @@ def _read(paths: Iterable[Path]) -> tuple[list[Document], list[Fault]]:
 
 def _misplaced(document: Document, folder: Path, read: Sequence[Document]) -> Iterator[Fault]:
     """Dagster reads one defs.yaml a folder, and nothing below it: what it would pass over silently is a fault."""
-    if document.type not in MODELS:
+    if document.type not in TYPES:
         return
     path = document.path
     if path.name not in _FILES:
@@ -122,7 +125,7 @@ def _misplaced(document: Document, folder: Path, read: Sequence[Document]) -> It
         return
     inside = [p for p in path.parent.parents if p == folder or folder in p.parents]
     for above in read:
-        if above.path.name in _FILES and above.path.parent in inside and above.type in MODELS:
+        if above.path.name in _FILES and above.path.parent in inside and above.type in TYPES:
             hint = f"Dagster reads nothing below a folder with a defs.yaml: move one of it and {shown(above.path)}"
             yield Fault(shown(path), 1, "", "would not be loaded", hint)
             return
@@ -143,7 +146,14 @@ def _assembled(read: Sequence[Document], faults: Sequence[Fault], base: Project)
     known = {**base.connections, **{c.value.name: c.value for c in pieces.connections}}
     syncs = {s.value.name: _placed_sync(s, known) for s in pieces.syncs}
     replicas = {r.value.name: _placed_replica(r, known) for r in pieces.replicas}
-    return Project(MappingProxyType(known), MappingProxyType(syncs), base.time_zone, MappingProxyType(replicas))
+    fleets = {f.value.name: _placed_fleet(f) for f in pieces.fleets}
+    return Project(
+        connections=MappingProxyType(known),
+        syncs=MappingProxyType(syncs),
+        time_zone=base.time_zone,
+        replicas=MappingProxyType(replicas),
+        fleets=MappingProxyType(fleets),
+    )
 
 
 def _with_base(pieces: Pieces, base: Project) -> Pieces:
@@ -153,12 +163,12 @@ def _with_base(pieces: Pieces, base: Project) -> Pieces:
 
 
 def _ours(document: Document) -> bool:
-    return document.type in MODELS or document.type.startswith("sync_assets.") or not document.type
+    return document.type in TYPES or document.type.startswith("sync_assets.") or not document.type
 
 
 def _pieces(document: Document, pieces: Pieces, default: ZoneInfo) -> Iterator[Trouble]:
     """Sort what is valid into `pieces`, yield what is not."""
-    if document.type not in MODELS:
+    if document.type not in TYPES:
         yield from _typeless(document)
         return
     for name in document.data:
@@ -171,13 +181,15 @@ def _pieces(document: Document, pieces: Pieces, default: ZoneInfo) -> Iterator[T
         yield from _connections(document, attributes, pieces)
     elif document.type == REPLICA:
         yield from _replica(document, attributes, pieces, default)
+    elif document.type == FLEET:
+        yield from _fleet(document, attributes, pieces, default)
     else:
         yield from _syncs(document, attributes, pieces, default)
 
 
 def _typeless(document: Document) -> Iterator[Trouble]:
     if document.type:
-        right = listed([*MODELS], document.type)
+        right = listed(TYPES, document.type)
         yield Trouble((), f"{document.type} is not a type of component", f"known are {right}")
     elif document.path.name in _FILES:
         yield Trouble((), "has no type", f"begin the document with type: {TABLE_SYNC} or type: {CONNECTIONS}")
@@ -191,6 +203,18 @@ def _replica(document: Document, attributes: dict[str, Any], pieces: Pieces, def
         yield from troubles(error, DatabaseReplicaSpec, attributes)
     else:
         pieces.replicas.append(Replica(document, valid, _zone(attributes, default)))
+
+
+def _fleet(document: Document, attributes: dict[str, Any], pieces: Pieces, default: ZoneInfo) -> Iterator[Trouble]:
+    from sync_assets.project.fleet_spec import DatabaseFleetSpec
+
+    pieces.heads.append(document)
+    try:
+        valid = DatabaseFleetSpec.model_validate(attributes)
+    except ValidationError as error:
+        yield from troubles(error, DatabaseFleetSpec, attributes)
+    else:
+        pieces.fleets.append(Fleet(document, valid, _zone(attributes, default)))
 
 
 def _connections(document: Document, attributes: dict[str, Any], pieces: Pieces) -> Iterator[Trouble]:
@@ -263,6 +287,11 @@ def _placed_replica(replica: Replica, known: Mapping[str, Connection]) -> Placed
         document=replica.document.index,
         homes=(home_schema(known[spec.source]), home_schema(known[spec.target])),
     )
+
+
+def _placed_fleet(fleet: Fleet) -> PlacedFleet:
+    path = fleet.document.path
+    return PlacedFleet(fleet.value, fleet.time_zone, path, _short_name(path), fleet.document.index)
 
 
 def _short_name(path: Path) -> str:

@@ -20,6 +20,7 @@ from sync_assets.project.replica_spec import DatabaseReplicaSpec
 from sync_assets.project.spec import Connection, Feishu, FeishuBot, SyncSpec, TimeWindows, is_platform
 
 if TYPE_CHECKING:
+    from sync_assets.project.fleet_spec import DatabaseFleetSpec
     from sync_assets.sources.query import Dialect
 
 Found = tuple[Document, Trouble]
@@ -58,14 +59,24 @@ class Replica:
     time_zone: ZoneInfo
 
 
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A fleet that is valid by itself."""
+
+    document: Document
+    value: DatabaseFleetSpec
+    time_zone: ZoneInfo
+
+
 @dataclass(slots=True)
 class Pieces:
-    """What could be read. `heads` are the documents of syncs and replicas; `declared` also holds names of connections
-    that are written down but not valid, so that one mistake is not reported a second time at every use."""
+    """What could be read. `heads` are the documents of syncs, replicas and fleets; `declared` also holds names of
+    connections that are written down but not valid, so that one mistake is not reported a second time at every use."""
 
     connections: list[Named] = field(default_factory=list)
     syncs: list[Sync] = field(default_factory=list)
     replicas: list[Replica] = field(default_factory=list)
+    fleets: list[Fleet] = field(default_factory=list)
     heads: list[Document] = field(default_factory=list)
     declared: set[str] = field(default_factory=set)
     complete: bool = True  # False when a file could not be read: what is missing may be in it
@@ -76,11 +87,14 @@ def check(pieces: Pieces) -> Iterator[Found]:
     known: dict[str, Connection] = {}
     for named in pieces.connections:
         known.setdefault(named.value.name, named.value)
-    yield from _distinct("connection", [(c.document, c.loc, c.value.name) for c in pieces.connections])
-    names = [(s.document, s.loc, s.value.name) for s in pieces.syncs]
-    yield from _distinct("sync", [*names, *((r.document, (), r.value.name) for r in pieces.replicas)])
+    yield from _distinct([("connection", c.document, c.loc, c.value.name) for c in pieces.connections])
+    names = [("sync", s.document, s.loc, s.value.name) for s in pieces.syncs]
+    names += [("sync", r.document, (), r.value.name) for r in pieces.replicas]
+    yield from _distinct([*names, *(("fleet", f.document, (), f.value.name) for f in pieces.fleets)])
     for document in pieces.heads:
         yield from ((document, t) for t in _references(document, known, pieces))
+        if document.type == FLEET:
+            yield from ((document, t) for t in _of_fleet(document, known, pieces))
     for sync in pieces.syncs:
         source, target = known.get(sync.source or ""), known.get(sync.target or "")
         for trouble in _of_one(sync, source, target):
@@ -128,14 +142,16 @@ def _windows(replica: Replica) -> Iterator[Trouble]:
                           "move it, or leave it out")  # fmt: skip
 
 
-def _distinct(kind: str, entries: Iterable[tuple[Document, Loc, str]]) -> Iterator[Found]:
-    first: dict[str, Document] = {}
-    for document, loc, name in entries:
+def _distinct(entries: Iterable[tuple[str, Document, Loc, str]]) -> Iterator[Found]:
+    first: dict[str, tuple[str, Document]] = {}
+    for kind, document, loc, name in entries:
         if name in first:
-            where = "this file" if first[name].path == document.path else shown(first[name].path)
+            other, holder = first[name]
+            where = "this file" if holder.path == document.path else shown(holder.path)
             hint = f"it is in {where} already; names are unique in the whole deployment"
-            yield document, Trouble((*loc, "name"), f"there is a second {kind} {name}", hint)
-        first.setdefault(name, document)
+            message = f"there is a second {kind} {name}" if other == kind else f"{name} is the name of a {other}, too"
+            yield document, Trouble((*loc, "name"), message, hint)
+        first.setdefault(name, (kind, document))
 
 
 # -- references to connections ----------------------------------------------------------------------------------
@@ -147,6 +163,7 @@ _WANTED: dict[str, tuple[str, Callable[[Connection], bool]]] = {
 }
 _WANTED_BY_REPLICA = {**_WANTED, "target": _WANTED["source"]}
 REPLICA = "sync_assets.components.DatabaseReplica"
+FLEET = "sync_assets.components.DatabaseFleet"
 
 
 def _references(document: Document, known: dict[str, Connection], pieces: Pieces) -> Iterator[Trouble]:
@@ -162,6 +179,12 @@ def _references(document: Document, known: dict[str, Connection], pieces: Pieces
             yield Trouble(
                 (place,), f"{name} is of type {known[name].type}", f"name {wanted}: {choice}" if able else choice
             )
+
+
+def _of_fleet(document: Document, known: dict[str, Connection], pieces: Pieces) -> Iterator[Trouble]:
+    from sync_assets.project import fleet_rules
+
+    yield from fleet_rules.of_fleet(document.attributes, known, lambda name: _may_exist(name, pieces))
 
 
 def _may_exist(name: str, pieces: Pieces) -> bool:

@@ -78,8 +78,8 @@ class Principal:
     """An account or role. `None` in a flag means unknown, never "no".
 
     `name` is the server's own spelling and the key inside an instance: ``user@host`` for MySQL and MariaDB (split at
-    the last ``@``; a role of MariaDB is ``name@``), ``DOMAIN\\\\name`` for SQL Server, ``name`` or ``container.name``
-    for Oracle. `incarnation` tells a recreated account from the old one (oid, sid and creation date, user id and
+    the last ``@``; a role of MariaDB is ``name@``), ``DOMAIN\\\\name`` for a login and ``[database].[name]`` for a
+    user or role of a database of SQL Server, ``name`` or ``container.name`` for Oracle. `incarnation` tells a recreated account from the old one (oid, sid and creation date, user id and
     creation date); "" where the server has nothing of the kind. `attributes` are the engine's own: plugin, host,
     valid_until and password_changed_at (ISO texts), password_lifetime_days, connection_limit, create_role, ...
     """
@@ -93,6 +93,7 @@ class Principal:
     has_password: bool | None = None
     system: bool = False
     attributes: tuple[tuple[str, Scalar], ...] = ()  # sorted by name
+    part: str = ""  # of its section: a database of SQL Server, a container of Oracle, where those have accounts
 
     def attribute(self, name: str) -> Scalar:
         return dict(self.attributes).get(name)

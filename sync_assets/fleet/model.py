@@ -79,8 +79,9 @@ class Principal:
 
     `name` is the server's own spelling and the key inside an instance: ``user@host`` for MySQL and MariaDB (split at
     the last ``@``; a role of MariaDB is ``name@``), ``DOMAIN\\\\name`` for a login and ``[database].[name]`` for a
-    user or role of a database of SQL Server, ``name`` or ``container.name`` for Oracle. `incarnation` tells a recreated account from the old one (oid, sid and creation date, user id and
-    creation date); "" where the server has nothing of the kind. `attributes` are the engine's own: plugin, host,
+    user or role of a database of SQL Server, ``name`` or ``container.name`` for Oracle.
+    `incarnation` tells a recreated account from the old one (oid, sid and creation date, user id and creation date);
+    "" where the server has nothing of the kind. `attributes` are the engine's own: plugin, host,
     valid_until and password_changed_at (ISO texts), password_lifetime_days, connection_limit, create_role, ...
     """
 

@@ -286,7 +286,9 @@ create table sync_assets.fleet_assignment (
     fleet       text not null,
     instance    text not null,
     principal   text not null,
-    class       text not null check (class <> ''),
+    class       text not null check (class <> ''),               -- of a hint: the hint's id
+    kind        text not null default 'class' check (kind in ('class', 'hint')),
+    risk        smallint not null check (risk between 1 and 6),  -- of the class when it was assigned; 1 is the highest
     origin      text not null default 'auto' check (origin in ('auto', 'manual')),
     rule        text not null default '',                        -- "" for a manual one
     version     bigint references sync_assets.fleet_rules,
@@ -298,8 +300,10 @@ create table sync_assets.fleet_assignment (
     primary key (fleet, instance, principal, class, rule),
     foreign key (fleet, instance) references sync_assets.fleet_instance on delete cascade,
     check ((origin = 'manual') = (rule = '')),
-    check ((origin = 'auto') = (version is not null))
+    check ((origin = 'auto') = (version is not null)),
+    check (kind = 'class' or origin = 'auto')
 );
+create index fleet_assignment_by_class on sync_assets.fleet_assignment (fleet, class);
 
 -- Every rule that could not be decided for an account, and every account for which there is no rule (rule '').
 create table sync_assets.fleet_undecided (
@@ -311,6 +315,19 @@ create table sync_assets.fleet_undecided (
     reason    text not null check (reason <> ''),
     noted_at  timestamptz not null default clock_timestamp(),
     primary key (fleet, instance, principal, rule),
+    foreign key (fleet, instance) references sync_assets.fleet_instance on delete cascade
+);
+
+-- What the assignments of an instance rest on: its accounts as they were at `facts_at`, and which rules.
+create table sync_assets.fleet_classified (
+    fleet         text not null,
+    instance      text not null,
+    version       bigint not null references sync_assets.fleet_rules,
+    facts_at      timestamptz not null,
+    run_id        text not null check (run_id <> ''),
+    counts        jsonb not null,
+    classified_at timestamptz not null default clock_timestamp(),
+    primary key (fleet, instance),
     foreign key (fleet, instance) references sync_assets.fleet_instance on delete cascade
 );
 
@@ -341,8 +358,11 @@ create view sync_assets.fleet_capacity_daily as
     select s.fleet, s.day, s.instance, s.database, s.incarnation, s.bytes, s.log_bytes, c.observed_at
       from sync_assets.fleet_database_size s join sync_assets.fleet_capacity c using (fleet, instance, day);
 create view sync_assets.fleet_classes as
-    select fleet, instance, principal, class, origin, rule, version, stale, assigned_at
-      from sync_assets.fleet_assignment order by fleet, instance, principal, class;
+    select fleet, instance, principal, class, risk, origin, rule, version, stale, assigned_at
+      from sync_assets.fleet_assignment where kind = 'class' order by fleet, instance, principal, class, rule;
+create view sync_assets.fleet_hints as
+    select fleet, instance, principal, class as hint, risk, version, stale, assigned_at
+      from sync_assets.fleet_assignment where kind = 'hint' order by risk, fleet, instance, principal, class;
 create view sync_assets.sessions as
     select min(started_at) as started_at, case when bool_or(outcome = 'running') then null else max(finished_at) end as finished_at,
            sync as work, run_id, max(asked_by) as asked_by,

@@ -59,7 +59,8 @@ create table sync_assets.fleet_section (
     check (status = 'ok' or reason <> '')
 );
 
--- What was true from `valid_from` until `valid_to` (excluded); null: still. Half-open, never empty.
+-- What was true from `valid_from` until `valid_to` (excluded); null: still. Half-open, never empty. `since`: when it was
+-- first seen as the same account or right; it outlives alterations and renames, which begin a new interval.
 create table sync_assets.fleet_principal (
     id          bigint generated always as identity primary key,
     fleet       text not null,
@@ -67,6 +68,7 @@ create table sync_assets.fleet_principal (
     name        text not null,
     incarnation text not null default '',
     facts       jsonb not null,                                  -- the rest of fleet.model.Principal
+    since       timestamptz not null check (since <= valid_from),
     valid_from  timestamptz not null,
     valid_to    timestamptz check (valid_to > valid_from),
     foreign key (fleet, instance) references sync_assets.fleet_instance on delete cascade
@@ -83,6 +85,7 @@ create table sync_assets.fleet_membership (
     grantor    text not null default '',
     facts      jsonb not null,
     part       text not null default '',
+    since      timestamptz not null check (since <= valid_from),
     valid_from timestamptz not null,
     valid_to   timestamptz check (valid_to > valid_from),
     foreign key (fleet, instance) references sync_assets.fleet_instance on delete cascade
@@ -103,6 +106,7 @@ create table sync_assets.fleet_grant (
     grantor    text not null default '',
     grantable  boolean not null,
     part       text not null default '',
+    since      timestamptz not null check (since <= valid_from),
     valid_from timestamptz not null,
     valid_to   timestamptz check (valid_to > valid_from),
     foreign key (fleet, instance) references sync_assets.fleet_instance on delete cascade
@@ -340,10 +344,10 @@ create view sync_assets.fleet_instances as
       from sync_assets.fleet_instance i join sync_assets.fleet_span s using (fleet, instance)
      order by i.fleet, i.instance, s.adopted_on;
 create view sync_assets.fleet_accounts as
-    select fleet, instance, name, incarnation, facts, valid_from as since
+    select fleet, instance, name, incarnation, facts, since
       from sync_assets.fleet_principal where valid_to is null order by fleet, instance, name;
 create view sync_assets.fleet_grants as
-    select fleet, instance, principal, scope, path, privilege, effect, grantable, grantor, valid_from as since
+    select fleet, instance, principal, scope, path, privilege, effect, grantable, grantor, since
       from sync_assets.fleet_grant where valid_to is null order by fleet, instance, principal, scope, path, privilege;
 create view sync_assets.fleet_changes as
     select at, fleet, instance, kind, principal, detail from sync_assets.fleet_change order by at desc, snapshot, number;

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync_assets.fleet.guard import ShrinkLimit, suspicion
+from sync_assets.fleet.guard import ShrinkLimit, Suspicion, suspicion
 from sync_assets.fleet.model import (
+    AccountReading,
     AccountState,
     Grant,
     Membership,
@@ -30,9 +32,9 @@ NAMES = ["app", "App", "审计", 'o"neil', "ro"]
 
 
 def grant(
-    principal: str, privilege: str = "SELECT", path: tuple[str, ...] = ("shop", "public", "t"), **more: object
+    principal: str, privilege: str = "SELECT", path: tuple[str, ...] = ("shop", "public", "t"), **more: Any
 ) -> Grant:
-    return Grant(principal, ScopeKind.TABLE, path, privilege, part=path[0], **more)  # type: ignore[arg-type]
+    return Grant(principal, ScopeKind.TABLE, path, privilege, part=path[0], **more)
 
 
 def state(
@@ -93,16 +95,19 @@ def test_a_state_does_not_differ_from_itself(a: AccountState) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(states, readings)
-def test_a_look_that_is_read_again_changes_nothing(a: AccountState, reading: object) -> None:
-    once = completed(a, reading)  # type: ignore[arg-type]
-    assert completed(once, reading) == once  # type: ignore[arg-type]
+def test_a_look_that_is_read_again_changes_nothing(a: AccountState, reading: AccountReading) -> None:
+    once = completed(a, reading)
+    assert completed(once, reading) == once
 
 
 @settings(max_examples=300, deadline=None)
 @given(states, states)
 def test_the_order_of_changes_does_not_depend_on_that_of_rows(a: AccountState, b: AccountState) -> None:
-    turned = AccountState(*(dict(reversed(list(m.items()))) for m in (b.principals, b.memberships, b.grants)))
-    assert diff(a, turned) == diff(a, b)
+    def turned(rows: Mapping[Any, Any]) -> dict[Any, Any]:
+        return dict(reversed(list(rows.items())))
+
+    other = AccountState(turned(b.principals), turned(b.memberships), turned(b.grants))
+    assert diff(a, other) == diff(a, b)
 
 
 # -- parts that are not ok
@@ -110,18 +115,18 @@ def test_the_order_of_changes_does_not_depend_on_that_of_rows(a: AccountState, b
 
 @settings(max_examples=400, deadline=None)
 @given(states, readings)
-def test_5_3_1_denied_accounts_deactivate_nobody(a: AccountState, reading: object) -> None:
-    denied = dict(reading.sections)  # type: ignore[attr-defined]
+def test_5_3_1_denied_accounts_deactivate_nobody(a: AccountState, reading: AccountReading) -> None:
+    denied = dict(reading.sections)
     denied[SectionKey(SectionName.PRINCIPALS)] = SectionState(Status.DENIED, "a right is missing")
-    after = completed(a, replace(reading, sections=denied))  # type: ignore[type-var]
+    after = completed(a, replace(reading, sections=denied))
     assert after.principals == a.principals
 
 
 @settings(max_examples=400, deadline=None)
 @given(states, readings)
-def test_5_3_2_a_denied_part_revokes_nothing(a: AccountState, reading: object) -> None:
-    sections = dict(reading.sections)  # type: ignore[attr-defined]
-    after = completed(a, reading)  # type: ignore[arg-type]
+def test_5_3_2_a_denied_part_revokes_nothing(a: AccountState, reading: AccountReading) -> None:
+    sections = dict(reading.sections)
+    after = completed(a, reading)
     for change in diff(a, after):
         row = change.row
         if change.kind is ChangeKind.REVOKED and isinstance(row, Grant):
@@ -241,9 +246,9 @@ def test_5_3_23_the_same_rows_at_another_time_are_the_same_state() -> None:
 # -- the guard
 
 
-def looked(before: AccountState, left: int, **more: object) -> object:
+def looked(before: AccountState, left: int, accept: bool = False) -> Suspicion | None:
     reading = account_reading(list(before.principals.values())[:left], before.grants.values())
-    return suspicion(before, completed(before, reading), reading, ShrinkLimit(), **more)  # type: ignore[arg-type]
+    return suspicion(before, completed(before, reading), reading, ShrinkLimit(), accept)
 
 
 @pytest.mark.parametrize(("known", "left", "stopped"), [(4, 1, False), (10, 7, False), (10, 6, True), (20, 15, False)])
@@ -257,7 +262,7 @@ def test_d16_mass_disappearance_needs_both_limits_passed(known: int, left: int, 
 def test_d16_an_empty_list_of_known_accounts_is_always_refused(accept: bool) -> None:
     found = looked(state([account("only")]), 0, accept=accept)
     assert found is not None
-    assert found.final  # type: ignore[attr-defined]
+    assert found.final
 
 
 def test_a_denied_list_of_accounts_is_not_an_empty_one() -> None:

@@ -22,15 +22,17 @@ from sync_assets.store.secrets import expand, opener, resolve
 
 def open_database(project: Project, name: str) -> DatabaseProtocol:
     """The database behind a connection; nothing is dialled yet."""
-    return open_named(*_args(project, name))
+    return open_named(*connection_args(project, name))
 
 
 def open_tables(project: Project, name: str) -> TableTarget:
     """The same as source and target of whole tables."""
-    return open_named_tables(*_args(project, name))
+    return open_named_tables(*connection_args(project, name))
 
 
-def _args(project: Project, name: str) -> tuple[str, ConnectionArgs]:
+def connection_args(project: Project, name: str) -> tuple[str, ConnectionArgs]:
+    """The type of a database connection, and what it is opened with. Raises `Stop` for a connection of another kind,
+    and where something that it refers to is missing."""
     spec = project.connection(name)
     if isinstance(spec, SQLite):
         return spec.type, ConnectionArgs(name, path=expand(spec.path))

@@ -19,7 +19,7 @@ from sync_assets.project.spec import HostName, Port, SecretRef, Slug, Strict, Te
 Engine = Literal["mysql", "postgres", "sqlserver", "oracle"]
 PeriodName = Literal["week", "month", "quarter"]
 # Dagster forbids these in the keys of partitions with two dimensions; "..." it reads as a range.
-_FORBIDDEN = re.compile(r"[|,\[\]\x00-\x1f]|\.\.\.")
+_FORBIDDEN = re.compile(r"[|,\[\]\x00-\x1f\x7f-\x9f\ud800-\udfff]|\.\.\.")
 
 
 def _key(text: str) -> str:

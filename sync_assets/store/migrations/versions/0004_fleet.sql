@@ -247,7 +247,7 @@ create table sync_assets.fleet_period (
     primary key (fleet, period, starts, level, instance, database, incarnation),
     check ((level = 'fleet') = (instance = '')),
     check ((level = 'database') = (database <> '')),
-    check ((status = 'empty') = (present_days = 0)),
+    check (level = 'fleet' or (status = 'empty') = (present_days = 0)),   -- a day of the fleet is present when it is whole
     check (status <> 'complete' or missing_days = '{}'),
     check (level <> 'fleet' or status <> 'complete' or missing_instances = '{}')
 );

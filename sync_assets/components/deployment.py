@@ -9,8 +9,10 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
@@ -29,6 +31,9 @@ from sync_assets.components.written import written_asset
 from sync_assets.engine.errors import SyncError
 from sync_assets.project.load import PlacedSync, Project, load_project
 from sync_assets.project.replicas import Listing
+
+if TYPE_CHECKING:
+    from sync_assets.components.fleet_execution import FleetExecution
 
 DEFS_VARIABLE = "SYNC_ASSETS_DEFS"
 
@@ -129,6 +134,20 @@ def replica_definitions(known: Known, name: str, execution: Execution = REAL) ->
     )
 
 
+def fleet_definitions(known: Known, name: str, execution: "FleetExecution | None" = None) -> dg.Definitions:
+    """What one DatabaseFleet stands for. Its code is loaded only where a deployment has one."""
+    from sync_assets.components.fleet_assets import Made, fleet_assets
+    from sync_assets.components.fleet_execution import REAL_FLEET
+    from sync_assets.components.fleet_kept import kept
+    from sync_assets.components.fleet_partitions import cut_of
+    from sync_assets.components.fleet_ticks import fleet_schedules, fleet_sensors
+
+    fleet = known.project.fleet(name)
+    cut = cut_of(fleet, kept(name), datetime.now(fleet.time_zone).date())
+    made = Made(known.project, fleet, cut, execution or REAL_FLEET)
+    return dg.Definitions(assets=fleet_assets(made), schedules=fleet_schedules(made), sensors=fleet_sensors(made))
+
+
 def shared_definitions(known: Known, execution: Execution = REAL) -> dg.Definitions:
     """What needs all files: sources that several syncs read, alerts, freshness, and how runs execute."""
     project = known.project
@@ -145,7 +164,10 @@ def shared_definitions(known: Known, execution: Execution = REAL) -> dg.Definiti
 
 
 def whole_definitions(
-    project: Project, execution: Execution, lists: Mapping[str, Listing] = MappingProxyType({})
+    project: Project,
+    execution: Execution,
+    lists: Mapping[str, Listing] = MappingProxyType({}),
+    fleets: "FleetExecution | None" = None,
 ) -> dg.Definitions:
     """All of a project without a component tree: for tests, and for the plain use from Python."""
     by_file: dict[str, list[PlacedSync]] = {}
@@ -155,12 +177,14 @@ def whole_definitions(
     with beta_accepted():
         own = [file_definitions(known, [s.name for s in syncs], execution) for syncs in by_file.values()]
         own += [replica_definitions(known, name, execution) for name in project.replicas]
+        own += [fleet_definitions(known, name, fleets) for name in project.fleets]
         return dg.Definitions.merge(*own, shared_definitions(known, execution))
 
 
 @contextmanager
 def beta_accepted() -> Iterator[None]:
-    """Dagster's minor version is pinned, so that its warnings about beta parts say nothing new."""
+    """Dagster's minor version is pinned, so that its warnings about beta and preview parts say nothing new."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
         yield

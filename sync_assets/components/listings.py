@@ -37,8 +37,13 @@ def keep(name: str, listing: Listing) -> None:
 
 
 def write(path: Path, listing: Listing) -> None:
+    put(path, listing.as_data())
+
+
+def put(path: Path, data: object) -> None:
+    """Write `data` as JSON, for our user alone. A reader sees the file of before or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # 0600
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(listing.as_data(), file, ensure_ascii=False)
+        json.dump(data, file, ensure_ascii=False)
     Path(aside).replace(path)

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 
 from sync_assets.fleet.model import Grant, Membership, Principal, ScopeKind
-
-_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
     """`renamed`: old name to new name. An account in `recreated` is gone, and another one has its name."""
 
-    renamed: Mapping[str, str] = _NONE
+    renamed: Mapping[str, str] = field(default_factory=dict)
     recreated: frozenset[str] = frozenset()
     dropped: frozenset[str] = frozenset()
     added: frozenset[str] = frozenset()

@@ -172,10 +172,10 @@ class _Relation(Generic[Key, Row]):
     went: ChangeKind
 
 
-_MEMBERSHIPS = _Relation[MembershipKey, Membership](
+_MEMBERSHIPS: _Relation[MembershipKey, Membership] = _Relation(
     attrgetter("key"), attrgetter("member", "role", "grantor"), ChangeKind.JOINED, ChangeKind.LEFT
 )
-_GRANTS = _Relation[GrantKey, Grant](
+_GRANTS: _Relation[GrantKey, Grant] = _Relation(
     attrgetter("key"),
     attrgetter("principal", "scope", "path", "privilege", "effect", "grantor"),
     ChangeKind.GRANTED,

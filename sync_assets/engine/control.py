@@ -80,7 +80,7 @@ class Incident:
 class RunEntry:
     """One line of the history. `outcome` is ``running``, ``finished``, ``failed`` or ``lost`` (its process died).
 
-    `holder` names the process; `seconds` is how long ago it began; `leased` says whether that process holds any lease.
+    `asked_by` is who or what asked for it, where that is known. `holder` names the process; `seconds` is how long ago it began; `leased` says whether that process holds any lease.
     Runs that were recorded by an older version have no beginning and no holder.
     """
 
@@ -94,6 +94,7 @@ class RunEntry:
     report: Mapping[str, object]
     seconds: float = 0.0
     leased: bool = False
+    asked_by: str = ""
 
 
 class ControlStore(Protocol):
@@ -161,7 +162,7 @@ class ControlStore(Protocol):
         """Note that a run has begun; a repeat of it begins anew."""
         ...
 
-    def start_runs(self, run_id: str, syncs: Sequence[tuple[str, str]], holder: str) -> None:
+    def start_runs(self, run_id: str, syncs: Sequence[tuple[str, str]], holder: str, asked_by: str = "") -> None:
         """The same for many, each a sync and its partitions, in one transaction."""
         ...
 

@@ -15,6 +15,7 @@ from sync_assets.engine.holder import is_gone, is_here
 from sync_assets.engine.model import Report
 from sync_assets.store.redaction import redact
 
+_EVERY = 100_000  # runs in flight; one over a fleet has a line for each instance
 SILENT = 900.0  # seconds; a run takes its lease within the first, and renews it every 40
 
 
@@ -22,7 +23,7 @@ def reconcile(
     store: ControlStore, *, gone: Callable[[str], bool] = is_gone, here: Callable[[str], bool] = is_here
 ) -> int:
     """Call lost what says that it runs although its process has ended. Returns how many."""
-    lost = [run for run in store.runs(running=True, limit=1000) if _is_lost(run, gone, here)]
+    lost = [run for run in store.runs(running=True, limit=_EVERY) if _is_lost(run, gone, here)]
     for run in lost:
         store.lose_run(run.run_id, run.sync, run.partition)
     return len(lost)

@@ -194,8 +194,8 @@ class PostgresStore:
     def start_run(self, run_id: str, sync: str, partition: str, holder: str) -> None:
         self.start_runs(run_id, [(sync, partition)], holder)
 
-    def start_runs(self, run_id: str, syncs: Sequence[tuple[str, str]], holder: str) -> None:
-        shared = {"run_id": run_id, "holder": storable(holder)}
+    def start_runs(self, run_id: str, syncs: Sequence[tuple[str, str]], holder: str, asked_by: str = "") -> None:
+        shared = {"run_id": run_id, "holder": storable(holder), "asked_by": storable(asked_by)}
         self._many("start_run", [{**shared, "sync": storable(s), "partition": storable(p)} for s, p in syncs])
 
     def runs(self, sync: str | None = None, *, running: bool = False, limit: int = 100) -> Sequence[RunEntry]:

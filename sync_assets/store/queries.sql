@@ -94,20 +94,21 @@ update sync_assets.incident set closed_at = clock_timestamp()
 returning name, opened_at, closed_at, message, occurrences
 
 -- start_run: a retry within the same run begins anew
-insert into sync_assets.run (run_id, sync, partition, outcome, report, started_at, holder)
-values (%(run_id)s, %(sync)s, %(partition)s, 'running', '{}', clock_timestamp(), %(holder)s)
+insert into sync_assets.run (run_id, sync, partition, outcome, report, started_at, holder, asked_by)
+values (%(run_id)s, %(sync)s, %(partition)s, 'running', '{}', clock_timestamp(), %(holder)s, %(asked_by)s)
 on conflict (run_id, sync, partition) do update
    set outcome = 'running', report = '{}', started_at = excluded.started_at, holder = excluded.holder,
-       finished_at = null
+       finished_at = null, asked_by = excluded.asked_by
 
 -- runs: newest first; whether their process holds a lease tells those of other machines apart. Those of one name are also
--- the ones of a replica's tables, and those that copied back; its table may be named without its schema
+-- the ones of a replica's tables, of a fleet's parts, and those that copied back; its table may be named without its schema
 select run_id, sync, partition, outcome, started_at, finished_at, holder, report,
        coalesce(extract(epoch from clock_timestamp() - started_at), 0)::float8,
        exists (select from sync_assets.lease
-                where owner = run.holder and owner <> '' and until > clock_timestamp())
+                where owner = run.holder and owner <> '' and until > clock_timestamp()), asked_by
   from sync_assets.run, regexp_replace(sync, '^restore ', '') as n (name), strpos(%(sync)s, ':') as at
  where (%(sync)s::text is null or sync = %(sync)s or name = %(sync)s or starts_with(name, %(sync)s || ':')
+        or starts_with(name, %(sync)s || '/')
         or at > 0 and starts_with(name, left(%(sync)s, at)) and right(name, -at) not like '%%"%%'
            and split_part(right(name, -at), '.', 2) = right(%(sync)s, -at))
    and (not %(running)s or outcome = 'running')

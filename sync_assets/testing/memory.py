@@ -151,9 +151,11 @@ class MemoryStore:
             self.runs_by_key.pop(at, None)
             self.runs_by_key[at] = RunEntry(*at, "running", self._clock(), None, _text(holder), {})
 
-    def start_runs(self, run_id: str, syncs: Sequence[tuple[str, str]], holder: str) -> None:
+    def start_runs(self, run_id: str, syncs: Sequence[tuple[str, str]], holder: str, asked_by: str = "") -> None:
         for sync, partition in syncs:
             self.start_run(run_id, sync, partition, holder)
+            at = (run_id, _text(sync), _text(partition))
+            self.runs_by_key[at] = replace(self.runs_by_key[at], asked_by=_text(asked_by))
 
     def runs(self, sync: str | None = None, *, running: bool = False, limit: int = 100) -> Sequence[RunEntry]:
         with self._lock:
@@ -200,9 +202,10 @@ def _text(text: str) -> str:
 
 
 def _is_of(name: str, sync: str) -> bool:
-    """Whether a run's sync is the one of this name, of its replica, or a table of it named without its schema."""
+    """Whether a run's sync is the one of this name, of its replica or fleet, or a table named without its schema."""
     forward = sync.removeprefix("restore ")
     replica, colon, table = name.partition(":")
     of, _, full = forward.partition(":")
     short = full.split(".")[1] if full.count(".") and '"' not in full else None
-    return name in (sync, forward) or forward.startswith(f"{name}:") or bool(colon and replica == of and short == table)
+    inside = forward.startswith((f"{name}:", f"{name}/"))
+    return name in (sync, forward) or inside or bool(colon and replica == of and short == table)

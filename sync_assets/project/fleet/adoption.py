@@ -133,7 +133,7 @@ def _understood(fleet: PlacedFleet, rows: Sequence[Mapping[str, Any]], known: se
             continue
         bad.append(f"{number} ({wrong})")
         found.keep.add(name)
-        nameless = nameless or name not in known
+        nameless = nameless or (wrong == "name" and names[name] == 1)
     if bad:
         if nameless:  # whose row it is cannot be told: any of those that are known
             found.keep |= known

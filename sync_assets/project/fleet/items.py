@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sync_assets.engine.errors import SyncError
+from sync_assets.fleet.capacity import GapReason
 from sync_assets.fleet.model import Sections
 
 if TYPE_CHECKING:
-    from sync_assets.fleet.periods import Period
+    from sync_assets.fleet.periods import Period, PeriodSummary
     from sync_assets.store.fleet.accounts import Publication
-    from sync_assets.store.fleet.periods import PeriodSummary
 
 
 class ItemState(StrEnum):
@@ -48,7 +48,7 @@ class Item:
     instance: str
     state: ItemState
     error: SyncError | None = None
-    reason: str = ""
+    reason: GapReason | Literal[""] = ""
     sections: Sections = field(default_factory=lambda: MappingProxyType({}))
     counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     seconds: float = 0.0

@@ -48,13 +48,14 @@ class PostgresDatabase:
         if self._connection is not None and not self._connection.closed:
             return
         try:
-            self._connection = self._login()
+            self._connection = self.login()
             _prepare(self._connection, self.args.query_seconds)
         except psycopg.Error as error:
             raise self.classify(error) from None
 
-    def _login(self) -> psycopg.Connection[Row]:
-        """One login. `prefer` is ours: libpq's would try the same password again without TLS."""
+    def login(self) -> psycopg.Connection[Row]:
+        """One login, its settings the server's own, in autocommit; the driver's errors. `prefer` is ours: libpq's
+        would try the same password again without TLS."""
         try:
             return self._dial(_SSL[self.args.tls])
         except psycopg.OperationalError as error:

@@ -95,6 +95,12 @@ _CONNECTION_WORDS: dict[str, tuple[type[SyncError], str, str]] = {
     "refused": (Retry, "nothing listens at this address", "check host and port, and that the server runs"),
     "silent": (Retry, "the server does not answer", "check host, port and firewall"),
 }  # fmt: skip
+# SQLSTATE (or its class), or word of `_CONNECTING` -> the fleet's word for why a server could not be asked.
+_REASONS = {
+    "28": "auth", "42501": "privilege", "57014": "timeout", "55P03": "timeout", "53300": "refused", "57": "refused",
+    "08": "protocol", "tls": "protocol", "certificate": "protocol",
+    "dns": "dns", "refused": "refused", "silent": "timeout",
+}  # fmt: skip
 _NAMING = ("42P01", "42703", "42501", "42883", "3F000", "42704", "42P07", "42710", "2BP01", "428C9")
 _LOST = (Retry, "the connection was lost", "")
 
@@ -136,6 +142,16 @@ def classify_writing(error: Exception, place: str) -> SyncError:
     if kind is BadBatch:
         return BadBatch(text, field=column, hint=hint, code=state)
     return kind(text, hint=hint, code=state)
+
+
+def reason(error: Exception) -> str:
+    """Why a look at a server failed: dns, refused, timeout, auth, privilege, protocol or other."""
+    state = getattr(error, "sqlstate", None) or ""
+    if not state and isinstance(error, psycopg.OperationalError):
+        state = next((word for pattern, word in _CONNECTING if re.search(pattern, str(error))), "08")
+        if state == "08" and _unnamed(str(error)) is not _LOST:
+            return "other"
+    return _REASONS.get(state) or _REASONS.get(state[:2]) or "other"
 
 
 def _column(error: Exception) -> str:

@@ -118,7 +118,7 @@ def accounts(work: Work) -> FleetEvents:
     published: list[str] = []
     for item in work.execution.accounts(work.project, work.fleet, names, work.run):
         yield from _looked(work, item)
-        if item.state.good:
+        if item.publication and item.state.good:
             published.append(item.instance)
     if work.wanted(CLASSES) and published:
         yield from _classes(work, published)
@@ -139,6 +139,9 @@ def _looked(work: Work, item: Item) -> FleetEvents:
         yield work.materialized(INVENTORY, item.instance, shown.of_inventory(item))
     if not item.state.good:
         work.failed[item.instance] = _reason(item)
+        return
+    if item.publication is None:
+        work.context.log.warning(f"{item.instance} was not looked at: it belongs to the fleet no more, or not yet")
         return
     yield work.materialized(PERMISSIONS, item.instance, shown.of_permissions(item))
     yield work.checked(PERMISSIONS, SECTIONS, item.instance, shown.denied(item))

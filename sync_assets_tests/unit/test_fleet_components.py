@@ -2,113 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 
 from sync_assets.components import fleet_partitions as cuts
 from sync_assets.components.deployment import whole_definitions
-from sync_assets.components.fleet_execution import FleetExecution, Growth, Run
+from sync_assets.components.fleet_execution import Growth, Run
 from sync_assets.components.fleet_kept import Kept
 from sync_assets.components.partitions import RANGE_END, RANGE_START
 from sync_assets.engine.errors import Retry, Stop
-from sync_assets.fleet.capacity import Gap
-from sync_assets.fleet.model import SectionKey, SectionName, SectionState, Status
-from sync_assets.fleet.periods import Period, PeriodSummary, period_of
-from sync_assets.project.fleet import Adopted, Item, ItemState, Member, PeriodItem
-from sync_assets.project.load import PlacedFleet, Project
+from sync_assets.fleet.periods import Period, PeriodRow, PeriodStatus, PeriodSummary, period_of
+from sync_assets.project.fleet import Item, ItemState
+from sync_assets_tests.fix_fleet_dagster import DENIED, FLEET, NAMES, OK, SHANGHAI, Scripted
 from sync_assets_tests.fix_project import ProjectOf, Script
-
-FLEET = """
-type: sync_assets.components.DatabaseFleet
-attributes:
-  name: prod
-  title: 生产库
-  logins: {default: {user: collector, password: "env:FLEET_WORD"}}
-  instances:
-    - {name: shop, connection: shop, adopted_on: 2026-11-01}
-    - {name: 订单库, type: postgres, host: 10.0.0.7}
-    - {name: dead, type: mysql, host: 10.0.0.8}
-"""
-NAMES = ("shop", "订单库", "dead")
-SHANGHAI = ZoneInfo("Asia/Shanghai")
-OK = {SectionKey(SectionName.GRANTS): SectionState(Status.OK, rows=3)}
-DENIED = {SectionKey(SectionName.GRANTS): SectionState(Status.DENIED, "SELECT on mysql.* is missing: grant it")}
-
-
-@dataclass
-class Scripted:
-    """A fleet whose servers do what a test says."""
-
-    bad: dict[str, Item] = field(default_factory=dict)
-    error: Exception | None = None
-    there: set[str] = field(default_factory=set)
-    known: tuple[str, ...] = NAMES
-    summary: dict[str, PeriodSummary] = field(default_factory=dict)
-    due: list[Period] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    asked: list[tuple[object, ...]] = field(default_factory=list)
-    runs: list[Run] = field(default_factory=list)
-    trouble: Stop | None = None
-    growth: Growth = field(default_factory=Growth)
-
-    def look_up(self, project: Project, fleet: PlacedFleet, today: date) -> Adopted:
-        self.asked.append(("look_up", today))
-        if self.error:
-            raise self.error
-        return Adopted(self.known, trouble=self.trouble)
-
-    def members(self, project: Project, fleet: PlacedFleet) -> Mapping[str, Member]:
-        def dial() -> None:
-            raise AssertionError("nobody dials here")
-
-        return {n: Member(n, n, "mysql", "", dial, adopted_on=date(2026, 11, 1)) for n in self.known}  # type: ignore[arg-type]
-
-    def items(self, what: str, names: Sequence[str], run: Run, counts: Mapping[str, int]) -> Iterator[Item]:
-        self.asked.append((what, *names))
-        self.runs.append(run)
-        if self.error:
-            raise self.error
-        for name in names:
-            yield self.bad.get(name) or Item(name, ItemState.OK, sections=OK, counts=counts, server="MariaDB 10.11")
-
-    def accounts(self, project: Project, fleet: PlacedFleet, names: Sequence[str], run: Run) -> Iterator[Item]:
-        return self.items("accounts", names, run, {"principals": 7})
-
-    def capacity(
-        self, project: Project, fleet: PlacedFleet, day: date, names: Sequence[str], run: Run
-    ) -> Iterator[Item]:
-        return self.items(f"capacity {day}", names, run, {"bytes": 1000})
-
-    def classify(self, project: Project, fleet: PlacedFleet, names: Sequence[str], run: Run) -> Iterator[Item]:
-        self.asked.append(("classify", *names))
-        for name in names:
-            yield Item(name, ItemState.OK, counts={"accounts": 7, "class:super": 1})
-
-    def aggregate(
-        self, project: Project, fleet: PlacedFleet, periods: Sequence[Period], run: Run
-    ) -> Iterator[PeriodItem]:
-        self.asked.append(("aggregate", *map(str, periods)))
-        for period in periods:
-            if period.key in self.summary:
-                yield PeriodItem(period, ItemState.OK, self.summary[period.key])
-            else:
-                yield PeriodItem(period, ItemState.FAILED, error=Stop("no table", hint="migrate"))
-
-    @property
-    def execution(self) -> FleetExecution:
-        def present(fleet: PlacedFleet, day: date) -> Set[str]:
-            return self.there
-
-        return FleetExecution(
-            look_up=self.look_up, members=self.members, accounts=self.accounts, capacity=self.capacity,
-            classify=self.classify, aggregate=self.aggregate, due=lambda p, f, now: self.due, present=present,
-            growth=lambda f, period: self.growth, gaps=lambda f, day: [g for g in self.gaps if g.day == day],
-        )  # fmt: skip
 
 
 @pytest.fixture
@@ -247,6 +157,27 @@ def test_a_denied_section_is_published_with_a_warning_that_names_it(
     assert green(instance, "account_permissions") == set(NAMES)
 
 
+def test_what_was_published_shows_its_sections_and_changes(
+    defs: dg.Definitions, fleet: Scripted, instance: dg.DagsterInstance
+) -> None:
+    fleet.bad["dead"] = Item("dead", ItemState.SKIPPED)  # it has left the fleet since the run was asked for
+    assert run(defs, instance, ACCOUNTS, NAMES).success
+    assert green(instance, "account_permissions") == {"shop", "订单库"}
+    (record, _) = instance.fetch_materializations(key("account_permissions"), limit=2).records
+    assert record.asset_materialization is not None
+    shown = record.asset_materialization.metadata
+    changes, sections = shown["changes"], shown["sections"]
+    assert isinstance(changes, dg.TableMetadataValue)
+    assert isinstance(sections, dg.TableMetadataValue)
+    assert [(r.data["change"], r.data["account"], r.data["what"]) for r in changes.records] == [
+        ("added", "alice@%", ""),
+        ("granted", "alice@%", "SELECT on shop.orders"),
+        ("joined", "alice@%", "role readers@"),
+    ]
+    assert [(r.data["section"], r.data["status"], r.data["rows"]) for r in sections.records] == [("grants", "ok", 3)]
+    assert shown["principals"].value == 7
+
+
 def test_classes_alone_collect_nothing(defs: dg.Definitions, fleet: Scripted, instance: dg.DagsterInstance) -> None:
     assert run(defs, instance, ["account_classification"], NAMES).success
     assert fleet.asked == [("classify", *NAMES)]
@@ -322,7 +253,7 @@ def test_a_group_is_told_when_its_last_instance_is_done(
 
 
 def summary(period: Period, missing: tuple[str, ...] = ()) -> PeriodSummary:
-    status = "partial" if missing else "complete"
+    status: PeriodStatus = "partial" if missing else "complete"
     days = period.days[1:2] if missing else ()
     return PeriodSummary(
         period, status, len(period.days), len(period.days) - len(days), days, missing, 0.9, "abc", 3, 3, 0,
@@ -342,6 +273,34 @@ def test_a_partial_week_is_written_and_warns_by_name(
     ((passed, why),) = checks(done).values()
     assert not passed
     assert why == f"partial: dead lack days; days without all instances: {last.days[1]}"
+
+
+def test_a_week_shows_what_grew_most_and_a_plot_with_its_gaps(
+    defs: dg.Definitions, fleet: Scripted, instance: dg.DagsterInstance
+) -> None:
+    last = period_of("week", today()).previous
+    moment = datetime(2026, 11, 22, tzinfo=UTC)
+
+    def row(name: str, change: int | None) -> PeriodRow:
+        return PeriodRow("instance", name, "", "", "complete", 7, 7, (), (), 1.0, 1, 5 * 10**9, 1, 2, 1.5, 2.0,
+                         change, 1.0, 0.25, "x", moment)  # fmt: skip
+
+    fleet.summary = {last.key: summary(last)}
+    sizes = {"2026-11-02": 10, "2026-11-09": None, "2026-11-16": 30}
+    fleet.growth = Growth([row("shop", 10**6), row("订单库", 2 * 10**9), row("dead", None)], sizes)
+    assert run(defs, instance, ["capacity_weekly"], [last.key]).success
+    (record,) = instance.fetch_materializations(key("capacity_weekly"), limit=1).records
+    assert record.asset_materialization is not None
+    metadata = record.asset_materialization.metadata
+    grown = metadata["growth"]
+    assert isinstance(grown, dg.TableMetadataValue)
+    assert [tuple(r.data[c] for c in ("instance", "database", "change", "size", "growth")) for r in grown.records] == [
+        ("订单库", "(all)", "2 GB", "5 GB", "+25.0%"),
+        ("shop", "(all)", "1 MB", "5 GB", "+25.0%"),
+    ]
+    picture = b64decode(str(metadata["plot"].value).rpartition(",")[2].rstrip(")")).decode()
+    assert picture.count("<circle") == 2  # the week in between is missing: no line across it
+    assert "<polyline" not in picture
 
 
 def test_periods_that_are_not_over_have_no_partition(project_of: ProjectOf) -> None:

@@ -127,7 +127,9 @@ def source_specs(project: Project, found: Iterable[Tables], taken: Iterable[dg.A
 
 
 def _source_group(sync: PlacedSync) -> str:
-    return naming.slug("_".join([sync.source, *naming.table_parts(sync.spec.table or "")[:-1]]))
+    """That of the source's other tables: a schema is said where it is not the connection's own."""
+    schemas = [part for part in naming.table_parts(sync.spec.table or "")[:-1] if part != sync.homes[0]]
+    return naming.slug("_".join([sync.source, *schemas]))
 
 
 # -- the list of tables -----------------------------------------------------------------------------------------

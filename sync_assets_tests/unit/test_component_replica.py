@@ -124,7 +124,7 @@ def test_what_a_sync_of_its_own_reads_stays_observable(defs: dg.Definitions) -> 
     graph = defs.resolve_asset_graph()
     assert graph.get(dg.AssetKey(["shop", "products"])).is_observable
     assert graph.get(dg.AssetKey(["shop", "orders"])).is_external
-    assert graph.get(dg.AssetKey(["shop", "orders"])).group_name == "shop_shop"
+    assert graph.get(dg.AssetKey(["shop", "orders"])).group_name == "shop"
 
 
 def test_one_run_of_any_tables_is_one_run_of_the_engine(

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_assets.databases.postgres.definition.names import Name, Renaming, literal, loose, quoted, tokens, words_called
+from sync_assets.databases.postgres.definition.names import Name, Renaming, literal, loose, tokens, words_called
 from sync_assets.databases.postgres.definition.widening import fit
+from sync_assets.databases.quoting import quoted
 
 T = Name("public", "t")
 RENAMING = Renaming(

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from sync_assets.engine.model import ColumnType
 from sync_assets.engine.tables import compare as comparing
-from sync_assets.engine.tables.buckets import fitted, hashings
-from sync_assets.engine.tables.compare import Totals, compare, ranges
+from sync_assets.engine.tables.buckets import PROOF, coarse, fitted, hashings
+from sync_assets.engine.tables.compare import AT_ONCE, Difference, Totals, _portions, compare, ranges
 from sync_assets.engine.tables.reading import BucketRule, Key
 from sync_assets.engine.tables.shape import ColumnShape
 
@@ -118,3 +118,19 @@ def test_ranges_join_neighbours_and_know_that_buckets_are_cut_towards_zero():
     assert ranges(RULE, [-2, -1]) == ["id -29..-10"]
     assert ranges(BucketRule(("code",), count=64), [5]) == ["bucket 5 of 64 by hash of code"]
     assert ranges(BucketRule(()), [0]) == ["the whole table"]
+
+
+def test_rows_of_large_buckets_are_held_in_portions() -> None:
+    """Buckets of a large table hold thousands of rows: what is held at once is counted in rows, not in buckets."""
+    found = Difference(buckets=[1, 2, 3, 4], rows={1: AT_ONCE - 1, 2: 2, 3: 3 * AT_ONCE, 4: 1})
+    assert list(_portions(found)) == [[1], [2], [3], [4]]
+    assert list(_portions(Difference(buckets=[5, 6], rows={5: 10, 6: 20}))) == [[5, 6]]
+
+
+@pytest.mark.parametrize("rows", [1_000, 2_000_000, 300_000_000])
+def test_a_proof_has_fewer_buckets(rows: int) -> None:
+    by_width = fitted(BucketRule(("id",), width=max(32, -(-rows // 65_536))), rows, (1, rows))
+    assert rows / coarse(by_width, rows, PROOF).width <= PROOF + 1
+    by_hash = BucketRule(("id",), count=max(1, rows // 32))
+    assert 1 <= coarse(by_hash, rows, PROOF).count <= by_hash.count
+    assert coarse(by_width, 1_000, PROOF) == by_width or rows != 1_000

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from sync_assets.databases import structure
 from sync_assets.databases.defaults import Default, plain
+from sync_assets.databases.quoting import listed, qualified, quoted
 from sync_assets.databases.structure import Made, Table, prefixed, refused
 from sync_assets.engine.model import ColumnType
 from sync_assets.engine.tables.drift import Difference, Kind, Native
@@ -104,20 +105,8 @@ _RULES: Mapping[ColumnType, structure.Rule] = {
 # -- statements -----------------------------------------------------------------------------------------------------
 
 
-def quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def qualified(table: TableName) -> str:
-    return f"{quote(table.schema)}.{quote(table.name)}"
-
-
 def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(quote(n) for n in names)
 
 
 class _SQLite:
@@ -149,7 +138,7 @@ class _SQLite:
     def create(self, table: Table) -> Sequence[str]:
         lines = [_column(c) for c in table.columns]
         if table.key:
-            lines.append(f"{'unique' if table.unique else 'primary key'} ({_listed(table.key)})")
+            lines.append(f"{'unique' if table.unique else 'primary key'} ({listed(table.key)})")
         lines += [_reference(k) for k in table.references]
         inside = ",\n  ".join(lines)
         return [f"create table if not exists {qualified(table.name)} (\n  {inside}\n)"]
@@ -164,11 +153,11 @@ class _SQLite:
         """SQLite can rename a column, and change nothing else of it."""
         if difference.kind is not Kind.RENAMED or difference.was is None:
             return []
-        names = f"{quote(difference.was.name)} to {quote(difference.column)}"
+        names = f"{quoted(difference.was.name)} to {quoted(difference.column)}"
         return [f"alter table {qualified(table)} rename column {names}"]
 
     def index(self, table: TableName, name: str, columns: Sequence[str], unique: bool) -> Sequence[str]:
-        where = f"{quote(table.schema)}.{quote(name)} on {quote(table.name)} ({_listed(columns)})"
+        where = f"{quoted(table.schema)}.{quoted(name)} on {quoted(table.name)} ({listed(columns)})"
         return [f"create {'unique index' if unique else 'index'} if not exists {where}"]
 
     def index_trouble(self, columns: Sequence[Native]) -> str:
@@ -190,11 +179,11 @@ _ACTIONS = {"CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT"}
 def _reference(key: ForeignKey) -> str:
     parts = [("delete", key.on_delete.upper()), ("update", key.on_update.upper())]
     actions = "".join(f" on {event} {action.lower()}" for event, action in parts if action in _ACTIONS)
-    return f"foreign key ({_listed(key.columns)}) references {quote(key.to.name)} ({_listed(key.to_columns)}){actions}"
+    return f"foreign key ({listed(key.columns)}) references {quoted(key.to.name)} ({listed(key.to_columns)}){actions}"
 
 
 def _column(made: Made) -> str:
-    parts = [quote(made.name), made.native.text]
+    parts = [quoted(made.name), made.native.text]
     if made.default:
         parts.append(f"default {made.default}")
     if not made.native.shape.nullable:

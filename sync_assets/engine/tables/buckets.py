@@ -12,6 +12,7 @@ from sync_assets.engine.tables.shape import ColumnShape
 
 ROWS = 32  # in a bucket: a change of 0.3 % of the rows, at random, then makes a tenth of the buckets differ
 BUCKETS = 65_536  # and not more: each costs about 20 bytes on the wire and 150 here
+PROOF = 8_192  # where both sides should be equal, fewer do: 24 MB less
 _WHOLE = (ColumnType.INTEGER, ColumnType.BIGINT)
 
 
@@ -44,6 +45,12 @@ def fitted(rule: BucketRule, rows: int, span: tuple[int, int] | None) -> BucketR
     if not rule.width or span is None:
         return rule
     return replace(rule, width=_size(rows) * max(1, (span[1] - span[0]) // rows))
+
+
+def coarse(rule: BucketRule, rows: int, most: int) -> BucketRule:
+    """The rule with buckets that are so much larger that there are about `most`."""
+    times = -(-rows // (_size(rows) * most))
+    return replace(rule, width=rule.width * times, count=-(-rule.count // times)) if times > 1 else rule
 
 
 def _size(rows: int) -> int:

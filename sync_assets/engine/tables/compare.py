@@ -13,7 +13,7 @@ from typing import Protocol
 from sync_assets.engine.tables.reading import BucketRule, Key
 
 SHARE = 0.5  # of the buckets; when more differ, shipping everything is cheaper than asking for keys
-AT_ONCE = 8_000  # buckets whose rows are held at a time
+AT_ONCE = 250_000  # rows whose keys are held at a time, about 200 bytes each on either side
 KEYS = 2_000_000  # differences that are kept in memory; more are shipped as a whole
 
 Totals = dict[int, tuple[int, int]]  # by bucket: rows, sum of hashes
@@ -45,6 +45,7 @@ class Difference:
     extra: list[Key] = field(default_factory=list)
     buckets: list[int] = field(default_factory=list)
     whole: bool = False
+    rows: dict[int, int] = field(default_factory=dict)  # in each of `buckets`, on the fuller side
 
     @property
     def none(self) -> bool:
@@ -56,6 +57,7 @@ def compare(sides: Sides, *, exact: bool = False) -> Difference:
     here, there = sides.totals()
     found = Difference(sum(rows for rows, _ in here.values()), sum(rows for rows, _ in there.values()))
     found.buckets = sorted(n for n in here.keys() | there.keys() if here.get(n) != there.get(n))
+    found.rows = {n: max(side.get(n, (0, 0))[0] for side in (here, there)) for n in found.buckets}
     most = max(50.0, SHARE * len(here.keys() | there.keys()))
     if not sides.rule.columns or (not exact and len(found.buckets) > most):
         found.whole = bool(found.buckets)
@@ -66,11 +68,26 @@ def compare(sides: Sides, *, exact: bool = False) -> Difference:
 
 def compare_rows(sides: Sides, found: Difference, *, exact: bool = False) -> None:
     """Name the rows that differ in the buckets of `found`."""
-    for at in range(0, len(found.buckets), AT_ONCE):
-        _named(*sides.rows(found.buckets[at : at + AT_ONCE]), found)
+    for numbers in _portions(found):
+        _named(*sides.rows(numbers), found)
         if not exact and len(found.missing) + len(found.changed) + len(found.extra) > KEYS:
             found.whole = True
             return
+
+
+def _portions(found: Difference) -> Iterator[list[int]]:
+    """The buckets in portions that hold about `AT_ONCE` rows, or one bucket that holds more."""
+    portion: list[int] = []
+    held = 0
+    for number in found.buckets:
+        rows = found.rows.get(number, 1)
+        if portion and held + rows > AT_ONCE:
+            yield portion
+            portion, held = [], 0
+        portion.append(number)
+        held += rows
+    if portion:
+        yield portion
 
 
 def _named(here: dict[Key, int], there: dict[Key, int], found: Difference) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from sync_assets.engine.model import Mode
 from sync_assets.engine.plan import key_text
+from sync_assets.engine.tables.buckets import BUCKETS, PROOF
 from sync_assets.engine.tables.compare import Difference, Sides, compare, compare_rows, ranges
 from sync_assets.engine.tables.job import Verdict
 from sync_assets.engine.tables.reading import BucketRule, Condition, Key, TableSource
@@ -28,7 +29,8 @@ def prove(source: TableSource, target: TableSource, work: Work, both: Both) -> N
         work.notes.append("rows were counted, not compared, as proof: count asks")
         _by_count(work, both)
         return
-    sides = sides_of(source, target, work, both, *_claimed(work))
+    most = BUCKETS if work.way is Way.KEYS else PROOF  # those keys are in the buckets of the comparison before
+    sides = sides_of(source, target, work, both, *_claimed(work), most=most)
     if sides is None:
         work.notes.append("these columns cannot be compared by digest: rows were counted instead")
         _by_count(work, both)
@@ -93,7 +95,7 @@ def _named(keys: list[Key]) -> str:
 
 def verdict(source: TableSource, target: TableSource, work: Work, both: Both) -> Verdict:
     """Both sides compared whole, whatever the mode claims."""
-    sides = sides_of(source, target, work, both)
+    sides = sides_of(source, target, work, both, most=PROOF)
     if sides is None:
         ours, theirs = _counted(work, both)
         note = "these columns cannot be compared by digest: rows were counted only"

@@ -75,9 +75,14 @@ def _equal(works: Sequence[Work]) -> bool | None:
 def _notes(job: TableJob, structure: Structure, works: Sequence[Work]) -> tuple[str, ...]:
     ways = sorted({str(w.way) for w in works})
     positions = [f"position {w.position}" for w in works if w.position is not None][:1]
-    losses = [f"not kept: {loss}" for loss in structure.design.losses if _about(loss, job)]
+    losses = [f"not kept: {loss}" for loss in structure.design.losses if _told(loss, job, structure.jobs)]
     own = [note for w in works for note in w.notes]
     return tuple(dict.fromkeys([*ways, *positions, *own, *losses]))
+
+
+def _told(line: str, job: TableJob, jobs: Sequence[TableJob]) -> bool:
+    """Each table tells its own losses, the first one those of no table."""
+    return _about(line, job) or (job is jobs[0] and not any(_about(line, one) for one in jobs))
 
 
 def _about(line: str, job: TableJob) -> bool:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from sync_assets.engine.tables.buckets import fitted
+from sync_assets.engine.tables.buckets import BUCKETS, coarse, fitted
 from sync_assets.engine.tables.compare import Totals
 from sync_assets.engine.tables.reading import BucketRule, Condition, Hashing, Key, Reader, Selection, TableSource
 from sync_assets.engine.tables.work import Work
@@ -115,8 +115,13 @@ def _joined(parts: Sequence[dict[Key, int]]) -> dict[Key, int]:
     return found
 
 
-def sides_of(source: TableSource, target: TableSource, work: Work, both: Both, *claimed: Condition) -> Asked | None:
-    """A comparison of what `work` is about (and `claimed`), or None where hashes cannot be compared."""
+def sides_of(
+    source: TableSource, target: TableSource, work: Work, both: Both, *claimed: Condition, most: int = BUCKETS
+) -> Asked | None:
+    """A comparison of what `work` is about (and `claimed`), or None where hashes cannot be compared.
+
+    `most` is how many buckets there may be.
+    """
     rows = max(work.shape.rows, work.shape.bytes // 400, 1_000)
     pair = source.hashing(target, work.names.here, work.names.there, work.key, rows)
     if pair is None:
@@ -124,7 +129,7 @@ def sides_of(source: TableSource, target: TableSource, work: Work, both: Both, *
     over = [Condition(work.names.over([c.column])[0], c.operator, c.value) for c in claimed]
     whole = work.selection.having(*claimed), work.there.having(*over)
     span = _span(work, both, rows, pair[0].buckets)
-    ours, theirs = (replace(h, buckets=fitted(h.buckets, rows, span)) for h in pair)
+    ours, theirs = (replace(h, buckets=coarse(fitted(h.buckets, rows, span), rows, most)) for h in pair)
     pieces = tuple(_pieces(whole, work, span, both.streams)) if span is not None and rows >= LARGE else (whole,)
     return Asked(work, both, ours, theirs, pieces, whole)
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from sync_assets.databases.postgres.definition import alike, render, things
 from sync_assets.databases.postgres.definition.columns import compare_columns
 from sync_assets.databases.postgres.definition.draft import Draft
-from sync_assets.databases.postgres.definition.names import Name, literal, loose, quoted
+from sync_assets.databases.postgres.definition.names import Name, literal, loose
 from sync_assets.databases.postgres.definition.parts import (
     Constraint,
     Index,
@@ -22,6 +22,7 @@ from sync_assets.databases.postgres.definition.parts import (
     Thing,
 )
 from sync_assets.databases.postgres.definition.structure import label
+from sync_assets.databases.quoting import quoted
 
 _LATE = ("view", "materialized view", "trigger", "rule")  # made after the rows
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+from sync_assets.databases.quoting import quoted
+
 
 class Name(NamedTuple):
     """A name with its schema."""
@@ -25,10 +27,6 @@ class Name(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:

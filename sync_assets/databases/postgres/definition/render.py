@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from sync_assets.databases.postgres.definition.names import Name, Token, literal, quoted, tokens
+from sync_assets.databases.postgres.definition.names import Name, Token, literal, tokens
 from sync_assets.databases.postgres.definition.parts import (
     Column,
     Constraint,
@@ -16,6 +16,7 @@ from sync_assets.databases.postgres.definition.parts import (
     Table,
 )
 from sync_assets.databases.postgres.definition.things import comment
+from sync_assets.databases.quoting import quoted
 
 _STORAGE = {"p": "plain", "e": "external", "m": "main", "x": "extended"}
 _COMPRESSION = {"p": "pglz", "l": "lz4"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sync_assets.databases.postgres.definition.catalogue import Ask
 from sync_assets.databases.postgres.definition.draft import Draft
-from sync_assets.databases.postgres.definition.names import quoted
 from sync_assets.databases.postgres.definition.parts import Structure
 from sync_assets.databases.postgres.definition.things import comment
+from sync_assets.databases.quoting import quoted
 from sync_assets.engine.errors import Stop
 
 

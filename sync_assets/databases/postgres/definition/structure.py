@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from sync_assets.databases.postgres.definition import catalogue, closure, parts, things
 from sync_assets.databases.postgres.definition.catalogue import Ask, Scope
-from sync_assets.databases.postgres.definition.names import Name, plain, quoted, tokens
+from sync_assets.databases.postgres.definition.names import Name, plain, tokens
 from sync_assets.databases.postgres.definition.parts import (
     Column,
     Constraint,
@@ -21,6 +21,7 @@ from sync_assets.databases.postgres.definition.parts import (
     Thing,
 )
 from sync_assets.databases.postgres.definition.scope import is_virtual, schema_moves, scope_of, without_table
+from sync_assets.databases.quoting import quoted
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.tables.writing import Wanted
 

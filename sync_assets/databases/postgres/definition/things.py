@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 
 from sync_assets.databases.postgres.definition.catalogue import Ask, Row, literals
-from sync_assets.databases.postgres.definition.names import Name, Renaming, literal, quoted
+from sync_assets.databases.postgres.definition.names import Name, Renaming, literal
 from sync_assets.databases.postgres.definition.parts import Thing
+from sync_assets.databases.quoting import quoted
 
 _ROUTINES = {"f": "function", "w": "function", "p": "procedure", "a": "aggregate"}
 

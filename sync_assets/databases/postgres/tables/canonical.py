@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sync_assets.databases.postgres.tables.quoting import quoted
+from sync_assets.databases.quoting import quoted
 from sync_assets.engine.model import ColumnType
 from sync_assets.engine.tables.canonical import PLAIN
 from sync_assets.engine.tables.shape import ColumnShape

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from sync_assets.databases.postgres.tables.canonical import canonical
 from sync_assets.databases.postgres.tables.forms import passes_unseen
-from sync_assets.databases.postgres.tables.quoting import bare, quoted
+from sync_assets.databases.postgres.tables.quoting import bare
+from sync_assets.databases.quoting import quoted
 from sync_assets.engine.model import ColumnType
 from sync_assets.engine.tables.canonical import TEXTS, common
 from sync_assets.engine.tables.reading import Hashing

@@ -10,8 +10,8 @@ from typing import Any
 
 import psycopg
 
-from sync_assets.databases.postgres.tables.quoting import quoted
 from sync_assets.databases.postgres.tables.session import Session
+from sync_assets.databases.quoting import quoted
 from sync_assets.engine.errors import Fenced, Retry, Stop, Unclear
 from sync_assets.engine.tables.writing import Head
 from sync_assets.store.sql import read_named

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sync_assets.databases.postgres.tables.quoting import listed, qualified, quoted
 from sync_assets.databases.postgres.tables.selecting import condition
 from sync_assets.databases.postgres.tables.session import Session
+from sync_assets.databases.quoting import listed, qualified, quoted
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.model import ColumnType, Counts
 from sync_assets.engine.tables.reading import Condition

@@ -7,26 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from psycopg import sql
 
 from sync_assets.engine.model import ColumnType
-from sync_assets.engine.tables.shape import ColumnShape, TableName
+from sync_assets.engine.tables.shape import ColumnShape
 
 _MEASURE = re.compile(r"\(\d+(,-?\d+)?\)")
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def qualified(table: TableName) -> str:
-    return f"{quoted(table.schema)}.{quoted(table.name)}"
-
-
-def listed(names: Iterable[str], prefix: str = "") -> str:
-    return ", ".join(prefix + quoted(n) for n in names)
 
 
 def literal(text: str) -> str:

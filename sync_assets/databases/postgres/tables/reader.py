@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from sync_assets.databases.postgres.tables import canonical, digests
-from sync_assets.databases.postgres.tables.quoting import array_literal, listed, literal, qualified, quoted
+from sync_assets.databases.postgres.tables.quoting import array_literal, literal
 from sync_assets.databases.postgres.tables.selecting import body, restrictions, select
 from sync_assets.databases.postgres.tables.session import Session
+from sync_assets.databases.quoting import listed, qualified, quoted
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.tables.reading import Bucket, BucketRule, Form, Hashing, Key, Moved, Selection
 from sync_assets.engine.tables.shape import ColumnShape, TableName

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sync_assets.databases.postgres.tables.quoting import (
-    array_literal,
-    bare,
-    constant,
-    listed,
-    native_text,
-    qualified,
-    quoted,
-)
+from sync_assets.databases.postgres.tables.quoting import array_literal, bare, constant, native_text
+from sync_assets.databases.quoting import listed, qualified, quoted
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.tables.reading import Condition, Key, Pages, Selection
 from sync_assets.engine.tables.shape import ColumnShape

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from sync_assets.databases.postgres.tables.canonical import canonical_of
-from sync_assets.databases.postgres.tables.quoting import array_literal, bare, qualified, quoted
+from sync_assets.databases.postgres.tables.quoting import array_literal, bare
 from sync_assets.databases.postgres.tables.selecting import select
+from sync_assets.databases.quoting import qualified, quoted
 from sync_assets.engine.model import ColumnType
 from sync_assets.engine.tables.reading import Condition, Pages, Selection
 from sync_assets.engine.tables.shape import ColumnShape, TableName

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from sync_assets.databases.postgres.tables.quoting import literal, qualified
+from sync_assets.databases.postgres.tables.quoting import literal
 from sync_assets.databases.postgres.tables.reader import PostgresReader
 from sync_assets.databases.postgres.tables.session import Pool, Session
 from sync_assets.databases.postgres.tables.shapes import SQL
 from sync_assets.databases.postgres.tables.slices import slices
+from sync_assets.databases.quoting import qualified
 from sync_assets.engine.errors import Retry, Stop, SyncError
 from sync_assets.engine.tables.reading import Selection
 from sync_assets.engine.tables.shape import TableName

@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from sync_assets.databases.postgres.tables.quoting import literal, qualified, quoted
+from sync_assets.databases.postgres.tables.quoting import literal
 from sync_assets.databases.postgres.tables.session import Session
+from sync_assets.databases.quoting import qualified, quoted
 from sync_assets.engine.errors import SyncError
 from sync_assets.engine.tables.shape import TableName
 from sync_assets.store.sql import read_named

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sync_assets.databases.postgres.tables import ledger, merging, swapping
-from sync_assets.databases.postgres.tables.quoting import listed, qualified
 from sync_assets.databases.postgres.tables.selecting import among
 from sync_assets.databases.postgres.tables.session import Session
+from sync_assets.databases.quoting import listed, qualified
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.model import Counts
 from sync_assets.engine.tables.reading import Condition, Form, Key, Moved

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sync_assets.databases.base import ConnectionArgs, name_parts
+from sync_assets.databases.quoting import quoted
 from sync_assets.databases.sqlite import SQLiteDatabase
-from sync_assets.databases.sqlite.ddl import quote
 from sync_assets.databases.sqlite.tables import ledger, shapes
 from sync_assets.databases.sqlite.tables.reader import SqliteReader
 from sync_assets.databases.sqlite.tables.selecting import Columns
@@ -200,7 +200,7 @@ def _has_log(connection: sqlite3.Connection) -> bool:
 
 
 def _counts(connection: sqlite3.Connection, names: Sequence[str]) -> dict[str, int]:
-    return {n: connection.execute(f"select count(*) from main.{quote(n)}").fetchone()[0] for n in names}  # noqa: S608
+    return {n: connection.execute(f"select count(*) from main.{quoted(n)}").fetchone()[0] for n in names}  # noqa: S608
 
 
 def _built(connection: sqlite3.Connection, statement: str) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from sync_assets.databases.sqlite.ddl import qualified, quote
+from sync_assets.databases.quoting import qualified, quoted
 from sync_assets.databases.sqlite.tables.selecting import Columns, comparable, conditions, names
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.model import Counts
@@ -60,8 +60,8 @@ def _update(connection: sqlite3.Connection, stage: TableName, table: TableName, 
     others = [c for c in how.columns if c.name not in how.key]
     if not others:
         return 0
-    changes = ", ".join(f"{quote(c.name)} = s.{quote(c.name)}" for c in others)
-    differs = " or ".join(f"s.{quote(c.name)} is not t.{quote(c.name)} collate binary" for c in others)
+    changes = ", ".join(f"{quoted(c.name)} = s.{quoted(c.name)}" for c in others)
+    differs = " or ".join(f"s.{quoted(c.name)} is not t.{quoted(c.name)} collate binary" for c in others)
     where = f"{same} and ({differs})"
     newer = next((c for c in others if c.name == how.newer), None)
     if newer is not None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from sync_assets.databases.sqlite.ddl import quote
+from sync_assets.databases.quoting import quoted
 from sync_assets.databases.sqlite.tables.lines import encoder
 from sync_assets.databases.sqlite.tables.selecting import Columns, Part, comparable, names, parts
 from sync_assets.databases.sqlite.tables.session import sorted_errors
@@ -122,7 +122,7 @@ class SqliteReader:
     def _width(self, selection: Selection) -> int:
         """About how many bytes a row has."""
         (part,) = self._parts(selection)
-        lengths = " + ".join(f"coalesce(length(cast({quote(c.name)} as blob)), 1) + 1" for c in selection.columns)
+        lengths = " + ".join(f"coalesce(length(cast({quoted(c.name)} as blob)), 1) + 1" for c in selection.columns)
         inside = f"select {lengths} as bytes{part.sql} limit {ROW_GUESS}"
         (row,) = self._run(f"select avg(bytes) from ({inside})", part.values)
         return int(row[0] or 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sync_assets.databases.sqlite.ddl import qualified, quote
+from sync_assets.databases.quoting import qualified, quoted
 from sync_assets.databases.sqlite.tables.values import Unfit, bound, spelled_freely
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.tables.reading import Condition, Key, Selection
@@ -64,7 +64,7 @@ def value_of(text: str, column: ColumnShape) -> Any:
 
 def comparable(column: ColumnShape, alias: str = "") -> str:
     """The column as an expression that compares as its canonical texts do; bytes, not letters."""
-    name = f"{alias}.{quote(column.name)}" if alias else quote(column.name)
+    name = f"{alias}.{quoted(column.name)}" if alias else quoted(column.name)
     if spelled_freely(column.type):
         return f"sync_assets_text({name}, '{column.type}')"
     return f"{name} collate binary"
@@ -87,4 +87,4 @@ def _batches(keys: Sequence[Key], width: int) -> Iterator[Sequence[Key]]:
 
 
 def names(columns: Sequence[ColumnShape]) -> str:
-    return ", ".join(quote(c.name) for c in columns)
+    return ", ".join(quoted(c.name) for c in columns)

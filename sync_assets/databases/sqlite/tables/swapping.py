@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 
-from sync_assets.databases.sqlite.ddl import qualified, quote
+from sync_assets.databases.quoting import qualified, quoted
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.tables.shape import TableName
 
@@ -51,6 +51,6 @@ def swap(connection: sqlite3.Connection, twin: TableName, table: TableName) -> N
         "select sql from main.sqlite_schema where type = 'index' and tbl_name = ? and sql is not null", (table.name,)
     ).fetchall()
     connection.execute(f"drop table {qualified(table)}")
-    connection.execute(f"alter table {qualified(twin)} rename to {quote(table.name)}")
+    connection.execute(f"alter table {qualified(twin)} rename to {quoted(table.name)}")
     for (sql,) in indexes:
         connection.execute(sql)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from sync_assets.databases.base import ConnectionArgs
-from sync_assets.databases.sqlite.ddl import qualified, quote
+from sync_assets.databases.quoting import qualified, quoted
 from sync_assets.databases.sqlite.tables import ledger, swapping
 from sync_assets.databases.sqlite.tables.lines import rows_of
 from sync_assets.databases.sqlite.tables.merging import merge
@@ -133,7 +133,7 @@ class SqliteWriter:
         name = self._ours("stage", table)
         with transaction(self.connection, self.place):
             self.connection.execute(f"drop table if exists {qualified(name)}")
-            typed = ", ".join(f"{quote(c.name)} {c.native}" for c in columns)
+            typed = ", ".join(f"{quoted(c.name)} {c.native}" for c in columns)
             self.connection.execute(f"create table {qualified(name)} ({typed})")
         return name
 

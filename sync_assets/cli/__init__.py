@@ -1,6 +1,6 @@
 """The `sync-assets` command: names and options only. What a command does is in `cli.work`, loaded when it is called.
 
-``--help`` must stay fast, so nothing but click is imported here. `connections` has a module of its own.
+``--help`` must stay fast, so nothing but click is imported here. `connections` and `fleet` have modules of their own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import click
 
 from sync_assets.cli.connections import connections
+from sync_assets.cli.fleet import fleet, sessions
 
 _MODES = ("full", "incremental", "overwrite", "clone", "append")
 _EPILOG = """\
@@ -28,7 +29,7 @@ _PARTITION = "KEY, FIRST..LAST or latest; may be given several times."
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="sync-assets", message="%(prog)s %(version)s")
 def root() -> None:
-    """Keep data in step: SQL databases to Feishu Bitable boards and to other databases."""
+    """Keep data in step: SQL databases to Feishu Bitable boards and to other databases; look after fleets of them."""
     from sync_assets.store import redaction
 
     redaction.install()  # for what libraries log; our own messages hold no secret
@@ -37,7 +38,8 @@ def root() -> None:
 @root.command(short_help="Try the connections; say what is missing.")
 @click.argument("name", required=False)
 def check(name: str | None) -> int:
-    """Try the connections (or one) and the tables, queries and boards that use them; say what to do. Writes nothing."""
+    """Try the connections and fleets (or one) and the tables, queries and boards that use them; say what to do. Writes
+    nothing."""
     from sync_assets.cli import work
 
     return work.check(name)
@@ -177,6 +179,8 @@ def demo(once: bool) -> int:
 
 
 root.add_command(connections)
+root.add_command(fleet)
+root.add_command(sessions)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

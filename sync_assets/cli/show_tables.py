@@ -200,6 +200,8 @@ def _came_of(entry: RunEntry) -> str:
     report = entry.report
     if "error" in report:
         return str(report["error"])
+    if "state" in report:
+        return of_fleet(report)
     if entry.outcome == "running":
         return f"by {entry.holder.partition(' #')[0]}"
     failed = report.get("failed_partitions")
@@ -207,6 +209,13 @@ def _came_of(entry: RunEntry) -> str:
     return (counts or "nothing to do") + (
         f"; {len(failed)} partitions failed" if isinstance(failed, dict) and failed else ""
     )
+
+
+def of_fleet(report: Mapping[str, object]) -> str:
+    """What came of an instance or period of a fleet: its state, and what was counted."""
+    counts = report.get("counts")
+    told = [f"{number:,} {name}" for name, number in counts.items() if number] if isinstance(counts, dict) else []
+    return ", ".join([str(report["state"]), *told])
 
 
 def run_as_json(entry: RunEntry) -> Mapping[str, Any]:

@@ -214,7 +214,7 @@ def runs(name: str | None, limit: int, as_json: bool) -> int:
 
     if name is not None:
         found = project()
-        if not is_replica(found, name):
+        if not is_replica(found, name) and name.partition("/")[0] not in found.fleets:
             found.sync(name)
     with open_store() as store:
         reconcile(store)

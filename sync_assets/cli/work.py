@@ -33,11 +33,21 @@ def check(name: str | None) -> int:
     from sync_assets.project.check import check_connection
 
     found = project()
-    names = [name] if name else sorted(found.connections)
-    if not names:
+    fleets = [f for f in found.fleets if name in (None, f)]
+    names = [] if fleets and name else [name] if name else sorted(found.connections)
+    if not names and not fleets:
         print("the project has no connections yet: write some into sync_assets/defs")
     good = [show.findings(n, check_connection(found, n)) for n in names]
+    good += [_check_fleet(found, fleet) for fleet in fleets]
     return exits.OK if all(good) else exits.STOP
+
+
+def _check_fleet(found: Project, name: str) -> bool:
+    from sync_assets.fleet.periods import local_day
+    from sync_assets.project.fleet.checking import check_fleet
+
+    today = local_day(datetime.now(UTC), found.fleet(name).time_zone)
+    return show.findings(f"fleet {name}", check_fleet(found, name, today))
 
 
 def syncs() -> int:

@@ -38,7 +38,7 @@ class Adopted:
 
 
 @dataclass(slots=True)
-class _Table:
+class Table:
     """What the table of servers came to. `keep` are names that must not be retired for it."""
 
     listed: list[Listed] = field(default_factory=list)
@@ -73,25 +73,34 @@ def _written(project: Project, fleet: PlacedFleet, one: FleetInstance) -> Listed
     )
 
 
-def _looked(project: Project, fleet: PlacedFleet, instances: InstanceStore, today: date) -> _Table:
+def _looked(project: Project, fleet: PlacedFleet, instances: InstanceStore, today: date) -> Table:
     """What the table of servers says, or why it is not followed."""
     source = fleet.spec.instances_from
     if source is None:
-        return _Table()
+        return Table()
     kept = instances.instances(fleet.name)
     known = {o.name for o in kept if o.origin == "table" and o.adopted_on and (o.retired_on or date.max) > today}
     try:
-        found = _understood(fleet, _rows(project, fleet, source), known)
+        found = listed_by_table(project, fleet, known)
     except SyncError as error:
-        return _Table(keep=known, trouble=error)
+        return Table(keep=known, trouble=error)
     left = known & ({one.name for one in found.listed} | found.keep)
     if known and len(left) < source.keep_above * len(known):
         text = (
             f"{fleet.name}: the table of servers lists {len(left)} of {len(known)} known instances: it was not followed"
         )
         hint = "look at the table; if they have all left, set keep_above: 0 for one look"
-        return _Table(keep=known, trouble=Stop(text, hint=hint, code="keep_above"))
+        return Table(keep=known, trouble=Stop(text, hint=hint, code="keep_above"))
     return found
+
+
+def listed_by_table(project: Project, fleet: PlacedFleet, known: set[str]) -> Table:
+    """What the table of servers lists now; `known` are the names that could be meant by a row without a usable one.
+
+    Raises `Stop` or `Retry` for a table that cannot be read at all.
+    """
+    source = fleet.spec.instances_from
+    return Table() if source is None else _understood(fleet, _rows(project, fleet, source), known)
 
 
 def _rows(project: Project, fleet: PlacedFleet, table: InstanceTable) -> list[dict[str, Any]]:
@@ -119,9 +128,9 @@ def _rows(project: Project, fleet: PlacedFleet, table: InstanceTable) -> list[di
         database.close()
 
 
-def _understood(fleet: PlacedFleet, rows: Sequence[Mapping[str, Any]], known: set[str]) -> _Table:
+def _understood(fleet: PlacedFleet, rows: Sequence[Mapping[str, Any]], known: set[str]) -> Table:
     """Rows as instances. Those that cannot be understood are told by their number in the table's order."""
-    found, bad, nameless = _Table(), list[str](), False
+    found, bad, nameless = Table(), list[str](), False
     names: dict[str, int] = {}
     for number, row in enumerate(rows, 1):
         said = {name: _plain(value) for name, value in row.items() if value not in (None, "")}

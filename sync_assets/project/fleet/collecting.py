@@ -72,10 +72,10 @@ def _question(fleet: PlacedFleet, one: Member, read: Callable[[Collector], Readi
         with closing(open_collector(one.engine, args)) as collector:
             return read(collector)
 
-    return Question(one.name, _host(one), ask)
+    return Question(one.name, host_of(one), ask)
 
 
-def _host(one: Member) -> str:
+def host_of(one: Member) -> str:
     """The machine, as far as it is known: how many logins it sees at once is bounded."""
     try:
         args = one.args

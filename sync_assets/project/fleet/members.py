@@ -55,7 +55,7 @@ def members(project: Project, fleet: PlacedFleet, store: PostgresStore) -> Mappi
     """All instances that are or were in the fleet, by name, with their newest dates. Raises `Retry`, `Stop`."""
     kept = {one.name: one for one in InstanceStore(store.sessions).instances(fleet.name)}
     written = {one.name: of_yaml(project, fleet, one) for one in fleet.spec.instances}
-    found = {name: _of_store(fleet, one) for name, one in kept.items() if name not in written}
+    found = {name: of_store(fleet, one) for name, one in kept.items() if name not in written}
     for name, member in written.items():
         dates = kept.get(name)
         found[name] = replace(member, adopted_on=dates.adopted_on, retired_on=dates.retired_on) if dates else member
@@ -73,7 +73,7 @@ def of_yaml(project: Project, fleet: PlacedFleet, one: FleetInstance) -> Member:
     )
 
 
-def _of_store(fleet: PlacedFleet, one: Listed) -> Member:
+def of_store(fleet: PlacedFleet, one: Listed) -> Member:
     """One that the table of servers listed, or that has left the YAML."""
     listed = one.origin == "table" and one.listed
     reach: Callable[[], ConnectionArgs] = partial(_by_table, fleet.spec, one) if listed else partial(_left, one.name)

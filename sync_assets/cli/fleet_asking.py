@@ -1,0 +1,222 @@
+"""What the commands of a fleet do that only look: what is known, since when, who may do what, what changed.
+
+As `cli.work`: load the project, ask the control database, print, return an exit code. No server is dialled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sync_assets.cli import exits, show_fleet
+from sync_assets.cli.show import plain, table
+from sync_assets.cli.work import project
+from sync_assets.engine.errors import Stop
+from sync_assets.fleet.periods import ended_at, local_day, period_of
+from sync_assets.fleet.state import Change
+from sync_assets.project.deployment import PlacedFleet, Project
+from sync_assets.project.faults import listed
+from sync_assets.project.fleet import Member, members
+from sync_assets.store.control import PostgresStore, open_store
+from sync_assets.store.fleet.accounts import AccountStore, AsOf
+from sync_assets.store.fleet.capacity import CapacityStore
+from sync_assets.store.fleet.instances import InstanceStore
+
+
+def _print(data: object) -> None:
+    print(json.dumps(data, ensure_ascii=False, default=str))
+
+
+def instances(name: str | None, as_json: bool) -> int:
+    """The instances of all fleets, or of one."""
+    found = project()
+    placed = [found.fleet(name)] if name else list(found.fleets.values())
+    if not placed:
+        print("the project has no fleet yet: write a document of type sync_assets.components.DatabaseFleet")
+        return exits.OK
+    with open_store() as store:
+        rows = {fleet.name: list(_instances(found, fleet, store)) for fleet in placed}
+    if as_json:
+        _print(rows)
+        return exits.OK
+    for fleet in placed:
+        print(f"{fleet.name}" + (f" ({plain(fleet.spec.title)})" if fleet.spec.title else ""))
+        show_fleet.instances(rows[fleet.name])
+    return exits.OK
+
+
+def _instances(found: Project, fleet: PlacedFleet, store: PostgresStore) -> Iterator[Mapping[str, Any]]:
+    seen = AccountStore(store.sessions).newest(fleet.name)
+    sizes = CapacityStore(store.sessions).newest(fleet.name)
+    for name, one in members(found, fleet, store).items():
+        newest, day = seen.get(name), sizes.get(name)
+        bad = sorted(str(key) for key, state in newest.sections.items() if not state.ok) if newest else []
+        yield {
+            "instance": name,
+            "title": one.title,
+            "engine": one.engine,
+            "address": one.address,
+            "adopted_on": one.adopted_on,
+            "retired_on": one.retired_on,
+            "accounts_at": newest.observed_at if newest else None,
+            "accounts": newest.counts.get("principals") if newest else None,
+            "day": day.day if day else None,
+            "bytes": day.bytes if day else None,
+            "note": (newest.blocked if newest else "") or (f"not read: {', '.join(bad[:3])}" if bad else ""),
+        }
+
+
+def _instance(found: Project, fleet: PlacedFleet, store: PostgresStore, name: str) -> Member:
+    known = members(found, fleet, store)
+    if name not in known:
+        hint = f"its instances are {listed(list(known)[:20], name)}"
+        raise Stop(f"{fleet.name} has no instance {name!r}", hint=hint, code="instance")
+    return known[name]
+
+
+def moment_of(fleet: PlacedFleet, day: str | None, now: datetime) -> datetime:
+    """The end of a day in the fleet's zone, or now while it is not over. Raises `Stop` for what is no day."""
+    if day is None:
+        return now
+    try:
+        found = date.fromisoformat(day)
+    except ValueError:
+        raise Stop(f"{plain(day)!r} is no day", hint="write YYYY-MM-DD", code="day") from None
+    if found > local_day(now, fleet.time_zone):
+        raise Stop(f"{day} has not come yet in {fleet.time_zone}", hint="give a day of the past", code="day")
+    return min(now, ended_at(period_of("day", found), fleet.time_zone))
+
+
+def _as_of(store: PostgresStore, fleet: PlacedFleet, instance: str, at: datetime) -> AsOf:
+    known = AccountStore(store.sessions).as_of(fleet.name, instance, at)
+    if known.snapshot is None:
+        hint = f"sync-assets fleet collect {fleet.name} accounts"
+        raise Stop(f"nothing was published of {instance} until {at:%Y-%m-%d %H:%M} UTC", hint=hint, code="unknown")
+    return known
+
+
+def show_instance(name: str, instance: str, day: str | None, as_json: bool) -> int:
+    """The accounts of an instance at a moment, and when its parts were confirmed."""
+    found = project()
+    fleet = found.fleet(name)
+    with open_store() as store:
+        one = _instance(found, fleet, store, instance)
+        at = moment_of(fleet, day, datetime.now(UTC))
+        known = _as_of(store, fleet, instance, at)
+        newest = AccountStore(store.sessions).newest(fleet.name).get(instance)
+    last = newest.sections if newest and day is None else {}
+    if as_json:
+        _print(_state_as_json(known))
+        return exits.OK
+    print(
+        f"{plain(instance)}{f' ({plain(one.title)})' if one.title else ''}: {plain(known.server)}, {plain(one.address)}"
+    )
+    print(f"as of {at:%Y-%m-%d %H:%M} UTC; last seen {show_fleet.moment(known.observed_at)} UTC\n")
+    people = sorted(known.state.principals.values(), key=lambda p: (p.system, p.name))
+    show_fleet.principals((p, known.since.get(p.name)) for p in people)
+    print(f"\n{len(known.state.grants):,} rights and {len(known.state.memberships):,} memberships: --json has all\n")
+    show_fleet.sections(known.confirmed, last)
+    return exits.OK
+
+
+def _state_as_json(known: AsOf) -> Mapping[str, Any]:
+    state = known.state
+    return {
+        "server": known.server,
+        "observed_at": known.observed_at,
+        "confirmed": {str(key): at for key, at in known.confirmed.items()},
+        "principals": [asdict(p) | {"since": known.since.get(name)} for name, p in sorted(state.principals.items())],
+        "memberships": [asdict(m) for _, m in sorted(state.memberships.items())],
+        "grants": [asdict(g) | {"since": known.since.get(key)} for key, g in sorted(state.grants.items())],
+    }
+
+
+def who(name: str, instance: str, privilege: str, path: str, day: str | None, as_json: bool) -> int:
+    """Who has a right to a thing at a moment, and by what."""
+    from sync_assets.databases.base import name_parts
+    from sync_assets.fleet import effective
+
+    found = project()
+    fleet = found.fleet(name)
+    with open_store() as store:
+        one = _instance(found, fleet, store, instance)
+        at = moment_of(fleet, day, datetime.now(UTC))
+        known = _as_of(store, fleet, instance, at)
+    parts = tuple(name_parts(path)) if path not in ("", "*") else ()
+    holders = effective.who(known.state, one.engine, privilege.upper(), parts, at)
+    if as_json:
+        _print([asdict(holder) for holder in holders])
+    else:
+        print(f"{privilege.upper()} on {plain(path)} of {plain(instance)}, as of {at:%Y-%m-%d %H:%M} UTC")
+        show_fleet.holders(holders)
+    return exits.OK
+
+
+def changes(name: str, first: str, last: str | None, instance: str | None, log: bool, as_json: bool) -> int:
+    """What differs between two moments, or every change between them."""
+    found = project()
+    fleet, now = found.fleet(name), datetime.now(UTC)
+    begin, end = moment_of(fleet, first, now), moment_of(fleet, last, now)
+    if end < begin:
+        raise Stop(f"{last} is before {first}", hint="swap them", code="day")
+    with open_store() as store:
+        if instance is not None:
+            _instance(found, fleet, store, instance)
+        accounts = AccountStore(store.sessions)
+        every: list[tuple[datetime | None, str, Change]]
+        if log:
+            every = [(one.at, one.instance, one.change) for one in accounts.log(fleet.name, begin, end, instance)]
+        else:
+            net = accounts.changes(fleet.name, begin, end, instance)
+            every = [(None, where, one) for where, some in net.items() for one in some]
+    if as_json:
+        _print([{"at": at, "instance": where, **asdict(one)} for at, where, one in every])
+        return exits.OK
+    print(f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC: {len(every):,} changes")
+    for at, where, one in every:
+        print(f"  {f'{at:%Y-%m-%d %H:%M} ' if at else ''}{plain(where)}: {show_fleet.change(one)}")
+    return exits.OK
+
+
+def gaps(name: str, every: bool, as_json: bool) -> int:
+    """What is missing, and why. With open gaps the exit code says so."""
+    fleet = project().fleet(name)
+    with open_store() as store:
+        InstanceStore(store.sessions).note_lost(fleet.name, fleet.time_zone)
+        found = CapacityStore(store.sessions).gaps(fleet.name, open_only=not every)
+    if as_json:
+        _print([asdict(gap) for gap in found])
+    elif found:
+        rows = [[str(g.day), g.kind, plain(g.instance), g.reason, str(g.attempts), plain(g.message),
+                 show_fleet.moment(g.closed_at)] for g in found]  # fmt: skip
+        table(["day", "of", "instance", "reason", "tries", "message", "closed (UTC)"], rows)
+    else:
+        print("no gaps")
+    return exits.RETRY if any(gap.closed_at is None for gap in found) else exits.OK
+
+
+def sessions(run: str | None, limit: int, as_json: bool) -> int:
+    """The newest sessions, or the items of one; those whose process has died are called lost first."""
+    from sync_assets.project.history import reconcile
+    from sync_assets.store.worked import work_items, work_sessions
+
+    with open_store() as store:
+        reconcile(store)
+        if run is not None:
+            items = work_items(store.sessions, run)
+            if not items:
+                raise Stop(f"no session's run begins with {plain(run)!r}", hint="list them: sync-assets sessions")
+            if as_json:
+                _print([asdict(item) for item in items])
+            else:
+                show_fleet.session_items(items)
+            return exits.OK
+        found = work_sessions(store.sessions, limit)
+    if as_json:
+        _print([asdict(one) for one in found])
+    else:
+        show_fleet.sessions(found)
+    return exits.OK

@@ -1,0 +1,193 @@
+"""What people see of a fleet: how each instance came out, what is known of it, who may do what, what changed.
+
+Like `cli.show`, whose tables these are. Names of servers, accounts and databases may hold anything.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sync_assets.cli.show import mark, plain, table
+from sync_assets.cli.show_tables import of_fleet
+from sync_assets.fleet.effective import Holder, Way
+from sync_assets.fleet.model import Grant, Membership, Principal, SectionKey, Sections
+from sync_assets.fleet.state import Change
+from sync_assets.project.fleet import Adopted, Item, ItemState, PeriodItem
+from sync_assets.project.fleet import counted as count
+from sync_assets.project.fleet.record import not_ok, summary
+from sync_assets.store.worked import WorkItem, WorkSession
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def size(number: float | None) -> str:
+    """Bytes for people; nothing where they are unknown."""
+    if number is None:
+        return ""
+    at = 0
+    while abs(number) >= 1024 and at < len(_UNITS) - 1:
+        number, at = number / 1024, at + 1
+    return f"{number:,.0f} {_UNITS[at]}" if at == 0 or abs(number) >= 100 else f"{number:,.1f} {_UNITS[at]}"
+
+
+def moment(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at is not None else ""
+
+
+# -- runs ---------------------------------------------------------------------------------------------------------
+
+
+def adopted(done: Adopted) -> None:
+    """Who came and who went, where anybody did; on standard error, beside the result."""
+    for names, what in ((done.adopted, "adopted"), (done.retired, "retired")):
+        if names:
+            more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+            sys.stderr.write(f"{what}: {', '.join(map(plain, names[:10]))}{more}\n")
+    if done.trouble is not None:
+        sys.stderr.write(f"{mark(False, sys.stderr)}{plain(done.trouble)}\n")
+
+
+def item(done: Item | PeriodItem, what: str) -> None:
+    """One line, and what to do about it."""
+    name = done.instance if isinstance(done, Item) else str(done.period)
+    sign = "" if done.state.good else mark(False, sys.stdout)
+    told = _told(done) if isinstance(done, Item) else _of_period(done)
+    print(f"{sign}{plain(name)}: {done.state}{f', {told}' if told else ''} ({done.seconds:.1f} s)")
+    if done.error is not None:
+        print(f"  {plain(done.error.message)}" + (f" [{done.error.code}]" if done.error.code else ""))
+        if done.error.hint:
+            print(f"  -> {plain(done.error.hint)}")
+    if isinstance(done, Item) and done.state is ItemState.DEGRADED:
+        for key, why in not_ok(done.sections).items():
+            print(f"  (note) {plain(key)}: {plain(why)}")
+
+
+def _told(done: Item) -> str:
+    counts = dict(done.counts)
+    sizes = [f"{size(counts.pop(name))} {what}" for name, what in (("bytes", "of data"), ("log_bytes", "of logs"))
+             if counts.get(name)]  # fmt: skip
+    counts.pop("log_bytes", None)
+    parts = [plain(done.server)] if done.server else []
+    parts += [f"{number:,} {plain(name)}" for name, number in counts.items() if number and name != "bytes"]
+    return ", ".join([*parts, *sizes, *(["late"] if done.late else [])])
+
+
+def _of_period(done: PeriodItem) -> str:
+    found = done.summary
+    if found is None:
+        return ""
+    missing = f", missing {', '.join(map(plain, found.missing_instances[:5]))}" if found.missing_instances else ""
+    return f"{found.status}, {found.present_days} of {found.expected_days} days, {found.rows:,} rows{missing}"
+
+
+def counted(done: Sequence[Item | PeriodItem]) -> None:
+    """All states with their numbers: together they are what was asked for."""
+    found = {state: number for state, number in count(done).items() if number}
+    if done:
+        print(f"{len(done)}: " + ", ".join(f"{number} {state}" for state, number in found.items()))
+
+
+def item_as_json(done: Item | PeriodItem) -> Mapping[str, Any]:
+    name = {"instance": done.instance} if isinstance(done, Item) else {"period": str(done.period)}
+    return {**name, **summary(done)}
+
+
+# -- instances ----------------------------------------------------------------------------------------------------
+
+
+def instances(rows: Iterable[Mapping[str, Any]]) -> None:
+    head = ["instance", "engine", "address", "since", "until", "accounts seen (UTC)", "accounts", "day", "size", "note"]
+    table(head, [[plain(cell) for cell in _instance(row)] for row in rows])
+
+
+def _instance(row: Mapping[str, Any]) -> Iterator[object]:
+    yield from (row["instance"], row["engine"], row["address"], row["adopted_on"] or "not yet", row["retired_on"] or "")
+    yield from (moment(row["accounts_at"]), row["accounts"] if row["accounts"] is not None else "")
+    yield from (row["day"] or "", size(row["bytes"]), row["note"])
+
+
+def principals(found: Iterable[tuple[Principal, datetime | None]]) -> None:
+    head = ["account", "kind", "login", "superuser", "locked", "password", "first seen (UTC)", ""]
+    rows = [
+        [plain(p.name), str(p.kind), *(_flag(f) for f in (p.can_login, p.superuser, p.locked, p.has_password)),
+         moment(since), "system" if p.system else ""]
+        for p, since in found
+    ]  # fmt: skip
+    table(head, rows)
+
+
+def _flag(value: bool | None) -> str:
+    return "?" if value is None else "yes" if value else "no"
+
+
+def sections(confirmed: Mapping[SectionKey, datetime], last: Sections) -> None:
+    """When each part was last seen, and what was wrong with it in the newest look."""
+    keys = sorted({*confirmed, *last})
+    rows = [
+        [plain(key), moment(confirmed.get(key)) or "never", str(state.status) if (state := last.get(key)) else "",
+         plain(state.reason) if state else ""]
+        for key in keys
+    ]  # fmt: skip
+    table(["part", "confirmed (UTC)", "newest look", "why"], rows)
+
+
+def holders(found: Sequence[Holder]) -> None:
+    """Everybody who has the privilege, with every way to it."""
+    if not found:
+        print("  nobody")
+    for one in found:
+        login = {True: "", False: " (cannot log in)", None: " (whether it can log in is not known)"}[one.usable]
+        only = f", only columns {', '.join(map(plain, one.columns))}" if one.columns else ""
+        lacks = f", but lacks {', '.join(map(plain, one.lacks))}" if one.lacks else ""
+        print(f"  {plain(one.principal)}{login}{'' if one.now else ', after an act of its own'}{only}{lacks}")
+        for way in one.ways:
+            print(f"    {plain(_way(way))}")
+
+
+def _way(way: Way) -> str:
+    by = way.why or "; ".join(f"{g.privilege} on {g.scope} {'.'.join(g.path) or '*'}" for g in way.grants[:3])
+    more = f" and {len(way.grants) - 3} more rights" if len(way.grants) > 3 and not way.why else ""
+    return f"{' -> '.join(way.path)}: {by}{more}" if len(way.path) > 1 else f"{by}{more}"
+
+
+# -- changes, gaps, sessions ----------------------------------------------------------------------------------------
+
+
+def change(one: Change) -> str:
+    """A change in one line, with what it is about."""
+    row = one.row
+    if isinstance(row, Grant):
+        what = f"{row.effect} {row.privilege} on {row.scope} {'.'.join(row.path) or '*'}"
+        return f"{one.kind} {plain(one.principal)}: {plain(what)}{' with grant option' if row.grantable else ''}"
+    if isinstance(row, Membership):
+        return f"{one.kind} {plain(one.principal)}: role {plain(row.role)}{' with admin option' if row.admin else ''}"
+    before = one.before
+    old = f" (was {plain(before.name)})" if isinstance(before, Principal) and before.name != one.principal else ""
+    return f"{one.kind} {plain(one.principal)}{old}"
+
+
+def sessions(found: Sequence[WorkSession]) -> None:
+    if not found:
+        print("nothing has been recorded yet")
+        return
+    rows = [
+        [moment(s.started_at), "" if s.finished_at is None or s.started_at is None
+         else f"{(s.finished_at - s.started_at).total_seconds():,.1f}", s.state, plain(s.work), str(s.items),
+         str(s.finished), str(s.failed + s.lost), plain(s.asked_by), plain(s.run_id)]
+        for s in found
+    ]  # fmt: skip
+    table(["began (UTC)", "seconds", "state", "work", "items", "good", "bad", "asked by", "run"], rows)
+
+
+def session_items(found: Sequence[WorkItem]) -> None:
+    rows = [[s.outcome, plain(s.work), plain(s.item), plain(_came_of(s.report))] for s in found]
+    table(["outcome", "work", "item", "what came of it"], rows)
+
+
+def _came_of(report: Mapping[str, object]) -> str:
+    if "error" in report:
+        return str(report["error"])
+    return of_fleet(report) if "state" in report else str(report.get("mode", ""))

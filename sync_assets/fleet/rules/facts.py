@@ -16,19 +16,19 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from sync_assets.fleet.effective import superusers
+from sync_assets.fleet.membership import Roles
 from sync_assets.fleet.model import (
     AccountState,
     Grant,
     Membership,
     Principal,
-    PrincipalKind,
     ScopeKind,
     SectionKey,
     SectionName,
     Sections,
     Status,
 )
-from sync_assets.fleet.rules.elevation import superusers
 
 Row = TypeVar("Row", Principal, Membership, Grant)
 # Of MySQL: each part of GRANTS is a table of the server with scopes of its own.
@@ -60,7 +60,7 @@ class InstanceFacts:
     members_of: Mapping[str, Sequence[Membership]]
     grants_of: Mapping[str, Sequence[Grant]]
     superusers: Mapping[str, str]
-    publics: tuple[str, ...]
+    roles: Roles
     by_user: Mapping[str, Sequence[str]]
     ground: str
     _digests: dict[str, str] = field(default_factory=dict)
@@ -106,7 +106,7 @@ def instance_facts(
         members_of=_grouped(memberships, "role"),
         grants_of=_grouped([proven.grants[key] for key in sorted(proven.grants)], "principal"),
         superusers=superusers(proven),
-        publics=tuple(sorted(n for n, p in proven.principals.items() if p.kind is PrincipalKind.PUBLIC)),
+        roles=Roles(proven),
         by_user=_by_user(state.principals) if engine == "mysql" else MappingProxyType({}),
         ground=_ground(engine, flavour, sections, databases),
     )
@@ -184,10 +184,10 @@ class AccountFacts:
         """The principals whose rights this one has, itself first, each with the way to it.
 
         `direct`: only itself. `effective`: what it has at once, by roles that it inherits and that are on at login,
-        and by PUBLIC. `reachable`: also what it can get by SET ROLE.
+        and by PUBLIC. `reachable`: also what it can get by an act of its own: SET ROLE, or playing an account.
         """
         if via not in self._reach:
-            self._reach[via] = _reach(self.instance, self.name, via)
+            self._reach[via] = reach_of(self.instance.roles, self.name, via)
         return self._reach[via]
 
     def rights(self, via: str) -> Mapping[str, Sequence[Grant]]:
@@ -246,24 +246,13 @@ class AccountFacts:
 VIAS = ("direct", "effective", "reachable")
 
 
-def _reach(facts: InstanceFacts, start: str, via: str) -> Mapping[str, str]:
-    found = {start: ""}
+def reach_of(roles: Roles, start: str, via: str) -> Mapping[str, str]:
+    """The principals whose rights `start` has, itself first, each with the way to it; see `AccountFacts.reach`."""
     if via == "direct":
-        return found
-    for public in facts.publics:
-        found.setdefault(public, "PUBLIC")
-    queue = list(found)
-    for member in queue:  # breadth first, so that the shortest way is named; it grows as it goes
-        for one in facts.roles_of.get(member, ()):
-            if one.role not in found and (via == "reachable" or _at_once(one)):
-                found[one.role] = f"{found[member]} > {one.role}" if found[member] else one.role
-                queue.append(one.role)
-    return found
-
-
-def _at_once(one: Membership) -> bool:
-    """Inherited, and on at login; where the server does not tell them apart, both are so."""
-    return one.inherits is not False and one.default is not False
+        return {start: ""}
+    found = roles.of(start).values()
+    ways = {one.name: " > ".join(one.path[1:]) for one in found if one.now or via == "reachable"}
+    return {start: "", **dict(sorted(ways.items()))}
 
 
 def siblings(account: AccountFacts) -> tuple[str, ...]:

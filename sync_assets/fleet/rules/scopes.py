@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from types import MappingProxyType
 
+from sync_assets.fleet.containment import pattern_matches
 from sync_assets.fleet.model import Grant, ScopeKind
 
 _DATABASE = frozenset({ScopeKind.DATABASE, ScopeKind.DATABASE_PATTERN})
@@ -21,7 +21,7 @@ SCOPES: Mapping[str, frozenset[ScopeKind]] = MappingProxyType(
 # Where the name of the thing stands in a path, from its end; a column belongs to its table.
 _OBJECT_AT: Mapping[ScopeKind, int] = {ScopeKind.COLUMN: 2}
 _NO_OBJECT = frozenset({*_GLOBAL, *_DATABASE, ScopeKind.SCHEMA, ScopeKind.DEFAULT})
-_PATTERN_PARTS = re.compile(r"\\(.)|([%_])|([^\\%_]+|\\$)", re.DOTALL)
+_LIVE = re.compile(r"(?:[^\\%_]|\\.|\\$)*[%_]", re.DOTALL)
 _SQLSERVER_NAME = re.compile(r"\[.*?\]\.\[(.*)\]", re.DOTALL)
 
 
@@ -43,7 +43,7 @@ def within(one: Grant, wanted: Mapping[str, str], engine: str) -> bool:
 def _in_database(one: Grant, name: str, engine: str) -> bool:
     if one.scope is ScopeKind.GLOBAL or not one.path:
         return one.scope is ScopeKind.GLOBAL
-    return matches(one.path[0], name) if one.scope is ScopeKind.DATABASE_PATTERN else one.path[0] == name
+    return pattern_matches(one.path[0], name) if one.scope is ScopeKind.DATABASE_PATTERN else one.path[0] == name
 
 
 def _in_schema(one: Grant, name: str, engine: str) -> bool:
@@ -66,20 +66,6 @@ def covers(deny: Grant, one: Grant) -> bool:
     return deny.scope is ScopeKind.GLOBAL or deny.path == one.path[: len(deny.path)]
 
 
-@lru_cache(maxsize=4096)
-def _expression(pattern: str) -> re.Pattern[str]:
-    def part(match: re.Match[str]) -> str:
-        escaped, wild, plain = match.groups()
-        return {"%": ".*", "_": "."}[wild] if wild else re.escape(escaped or plain)
-
-    return re.compile(_PATTERN_PARTS.sub(part, pattern), re.DOTALL)
-
-
-def matches(pattern: str, name: str) -> bool:
-    """Whether a stored pattern of MySQL (`%`, `_`, escaped by a backslash) fits the name of a database."""
-    return _expression(pattern).fullmatch(name) is not None
-
-
 def is_wildcard(pattern: str) -> bool:
     """Whether an unescaped `%` or `_` is in it."""
-    return any(match[2] for match in _PATTERN_PARTS.finditer(pattern))
+    return _LIVE.match(pattern) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 
 import pymysql
@@ -215,3 +216,45 @@ def _column(error: Exception, number: int) -> str:
 
 def _last_part(name: str) -> str:
     return re.split(r"`?\.`?", name.strip("`'‘’"))[-1][:130]
+
+
+# -- why nobody let us in, in one word (the reasons of a fleet's gaps)
+
+_REASONS = {
+    "auth": {1045, 1698, 1862, 3118, 1820, 4151, 1251, 1524, 1130, 1129, 1044, 1049},
+    "refused": {2002, 2003, 1040, 1203, 1226, 1053, 1077, 1079, 1135},
+    "protocol": {2026, 3159, 2006, 2013, 2014, 2055, 4031, 1043, 1158, 1159, 1160, 1161, 1152, 1927, 2012, 2061},
+    "dns": {2005},
+}
+_GONE = {2006, 2013, 2014, 2055, 4031, 1152, 1927, 1158, 1159, 1160, 1161, 1053}
+
+
+def classify_login(error: Exception, place: str) -> SyncError:
+    """The same for a login that failed, with the reason as the code: dns, refused, timeout, auth, protocol, other."""
+    told = classify(error, place)
+    told.code = reason(error)
+    if told.code == "dns":
+        told.message, told.hint = f"{place}: the host's name cannot be resolved", "check host"
+    if told.code == "timeout" and isinstance(told, Retry):
+        told.message, told.hint = f"{place}: no answer", "check host, port and firewall, and that the server runs"
+    return told
+
+
+def reason(error: Exception) -> str:
+    """Why a login failed. PyMySQL gives a name that is unknown and a silent host the number of a refused port."""
+    cause = getattr(error, "original_exception", error)
+    if isinstance(cause, socket.gaierror):
+        return "dns"
+    if isinstance(cause, TimeoutError) or "timed out" in str(error.args[1:]):
+        return "timeout"
+    if isinstance(cause, ssl.SSLError):
+        return "protocol"
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    found = next((word for word, numbers in _REASONS.items() if number in numbers), "")
+    return found or ("protocol" if number == 0 or isinstance(cause, OSError) else "other")
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether the connection is gone, so that nothing more can be asked on it."""
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    return isinstance(error, OSError) or number in _GONE or (number == 0 and isinstance(error, pymysql.err.Error))

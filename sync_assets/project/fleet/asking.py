@@ -71,6 +71,9 @@ class _Turn(Generic[Reading]):
     began: float | None = None
     attempt: int = 0
 
+    def age(self, now: float) -> float:
+        return 0.0 if self.began is None else now - self.began
+
 
 @dataclass(frozen=True, slots=True)
 class _Told(Generic[Reading]):
@@ -146,7 +149,7 @@ class Round(Generic[Reading, Kept]):
         turn.attempt += 1
         self._running.add(at)
         self._hosts[turn.question.host] += 1
-        left = max(self._pace.deadline - (now - turn.began), 1.0)
+        left = max(self._pace.deadline - turn.age(now), 1.0)
         # no pool: a thread that hangs must neither hold a place nor the end of the process
         work = threading.Thread(target=self._ask, args=(turn.question, turn.attempt, left), daemon=True)
         work.name = f"fleet-ask {turn.question.name}"
@@ -167,7 +170,7 @@ class Round(Generic[Reading, Kept]):
         """The next thing that happened, or None when it is time to look again."""
         now = self._clock()
         moments = [due for due, _ in self._later[:1]] if len(self._running) < self._pace.parallel else []
-        moments += [(self._turns[at].began or now) + self._pace.deadline + _SLACK for at in self._running]
+        moments += [now + self._pace.deadline + _SLACK - self._turns[at].age(now) for at in self._running]
         wait = min([max(moment - now, 0.0) for moment in moments] or [_TICK])
         if not self._running and not self._keeping:
             if wait > 0:
@@ -189,7 +192,7 @@ class Round(Generic[Reading, Kept]):
         if told.error is not None and self._again(at, told.error, now):
             return None
         reason = None if told.error is None else reason_of(told.error)
-        return Answer(told.name, told.reading, told.error, reason, turn.attempt, now - (turn.began or now))
+        return Answer(told.name, told.reading, told.error, reason, turn.attempt, turn.age(now))
 
     def _again(self, at: int, error: SyncError, now: float) -> bool:
         """Whether it is tried again, which a wait later it is."""
@@ -197,19 +200,22 @@ class Round(Generic[Reading, Kept]):
         if not passes(error) or turn.attempt > len(self._pace.waits):
             return False
         due = now + self._pace.waits[turn.attempt - 1]
-        if due - (turn.began or now) >= self._pace.deadline:
+        if turn.age(due) >= self._pace.deadline:
             return False
         heapq.heappush(self._later, (due, at))
         return True
 
     def _overdue(self) -> Iterator[Answer[Reading]]:
+        """Those that hang. Nobody is given up who has answered, however long it took us to listen."""
+        if not self._told.empty():
+            return
         now = self._clock()
-        for at in [at for at in self._running if now - (self._turns[at].began or now) > self._pace.deadline + _SLACK]:
+        for at in [at for at in self._running if self._turns[at].age(now) > self._pace.deadline + _SLACK]:
             turn = self._turns[at]
             self._release(at)
             text = f"{turn.question.name}: it was not done within {self._pace.deadline:.0f} s, and was given up"
             error = Retry(text, hint="raise deadline, or look why the server is slow", code="timeout")
-            yield Answer(turn.question.name, None, error, "timeout", turn.attempt, now - (turn.began or now))
+            yield Answer(turn.question.name, None, error, "timeout", turn.attempt, turn.age(now))
 
     def _release(self, at: int) -> None:
         self._running.discard(at)

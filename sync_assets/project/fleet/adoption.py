@@ -18,6 +18,7 @@ from sync_assets.engine.errors import Stop, SyncError
 from sync_assets.project.deployment import PlacedFleet, Project
 from sync_assets.project.fleet.members import PORTS, of_yaml
 from sync_assets.project.fleet_spec import FleetInstance, InstanceTable
+from sync_assets.project.wording import troubles
 from sync_assets.store.control import PostgresStore, storable
 from sync_assets.store.fleet.instances import InstanceStore, Listed
 
@@ -166,7 +167,7 @@ def _wrong(fleet: PlacedFleet, said: dict[str, object]) -> Iterator[str]:
     try:
         one = FleetInstance.model_validate(said)
     except ValidationError as error:
-        yield str((error.errors()[0]["loc"] or ("name",))[0])
+        yield next((str(t.loc[0]) for t in troubles(error, FleetInstance, said) if t.loc), "name")
         return
     if one.login not in fleet.spec.logins:
         yield "login"

@@ -140,7 +140,8 @@ def fleet_definitions(known: Known, name: str, execution: "FleetExecution | None
     from sync_assets.components.fleet_execution import REAL_FLEET
     from sync_assets.components.fleet_kept import kept
     from sync_assets.components.fleet_partitions import cut_of
-    from sync_assets.components.fleet_ticks import fleet_schedules, fleet_sensors
+    from sync_assets.components.fleet_schedules import fleet_schedules
+    from sync_assets.components.fleet_sensors import fleet_sensors
 
     fleet = known.project.fleet(name)
     cut = cut_of(fleet, kept(name), datetime.now(fleet.time_zone).date())

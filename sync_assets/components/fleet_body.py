@@ -149,7 +149,9 @@ def _looked(work: Work, item: Item) -> FleetEvents:
 
 def _classes(work: Work, names: Sequence[str]) -> FleetEvents:
     for item in work.execution.classify(work.project, work.fleet, names, work.run):
-        if item.state.good:
+        if item.state.good and item.error:
+            work.context.log.warning(str(item.error))
+        elif item.state.good:
             yield work.materialized(CLASSES, item.instance, shown.of_classes(item))
         else:
             work.failed[item.instance] = f"classification: {_reason(item)}"

@@ -12,12 +12,15 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from sync_assets.components.notices import Notice, send
+
 if TYPE_CHECKING:
     from sync_assets.fleet.capacity import Gap
     from sync_assets.fleet.periods import Period, PeriodRow
     from sync_assets.project.deployment import PlacedFleet, Project
     from sync_assets.project.fleet import Adopted, Item, Member, PeriodItem
     from sync_assets.store.control import PostgresStore
+    from sync_assets.store.fleet.periods import PeriodStore
 
 
 _PLOTTED = 60  # periods of one plot
@@ -42,13 +45,15 @@ def _store() -> PostgresStore:
 def _look_up(project: Project, fleet: PlacedFleet, today: date) -> Adopted:
     from sync_assets.project.fleet import look_up
 
-    return look_up(project, fleet, _store(), today)
+    with _store() as store:
+        return look_up(project, fleet, store, today)
 
 
 def _members(project: Project, fleet: PlacedFleet) -> Mapping[str, Member]:
     from sync_assets.project.fleet import members
 
-    return members(project, fleet, _store())
+    with _store() as store:
+        return members(project, fleet, store)
 
 
 def _accounts(project: Project, fleet: PlacedFleet, instances: Sequence[str], run: Run) -> Iterator[Item]:
@@ -84,14 +89,16 @@ def _due(project: Project, fleet: PlacedFleet, now: datetime) -> Sequence[Period
 def _present(fleet: PlacedFleet, day: date) -> Set[str]:
     from sync_assets.store.fleet.capacity import CapacityStore
 
-    return CapacityStore(_store().sessions).present(fleet.name, day)
+    with _store() as store:
+        return CapacityStore(store.sessions).present(fleet.name, day)
 
 
 def _gaps(fleet: PlacedFleet, day: date) -> Sequence[Gap]:
     """Open gaps of one day."""
     from sync_assets.store.fleet.capacity import CapacityStore
 
-    return CapacityStore(_store().sessions).gaps(fleet.name, first=day, until=day + timedelta(days=1))
+    with _store() as store:
+        return CapacityStore(store.sessions).gaps(fleet.name, first=day, until=day + timedelta(days=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +113,18 @@ def _growth(fleet: PlacedFleet, period: Period) -> Growth:
     """Instances, and the databases of those few that grew most; a day has grown by nothing yet."""
     from sync_assets.store.fleet.periods import PeriodStore
 
-    store = PeriodStore(_store().sessions)
-    before = [(starts, row) for starts, row in store.history(fleet.name, period.name) if starts <= period.starts]
+    with _store() as control:
+        return _grown(PeriodStore(control.sessions), fleet.name, period)
+
+
+def _grown(store: PeriodStore, fleet: str, period: Period) -> Growth:
+    before = [(starts, row) for starts, row in store.history(fleet, period.name) if starts <= period.starts]
     sizes = {starts.isoformat(): row.last for starts, row in before[-_PLOTTED:]}
     if period.name == "day":
         return Growth((), sizes)
-    rows = store.rows(fleet.name, period, level="instance")
+    rows = store.rows(fleet, period, level="instance")
     for most in sorted(rows, key=lambda row: -(row.change or 0))[:_EXPLAINED]:
-        rows += store.rows(fleet.name, period, level="database", instance=most.instance)
+        rows += store.rows(fleet, period, level="database", instance=most.instance)
     return Growth(rows, sizes)
 
 
@@ -131,6 +142,8 @@ class FleetExecution:
     present: Callable[[PlacedFleet, date], Set[str]] = _present
     gaps: Callable[[PlacedFleet, date], Sequence[Gap]] = _gaps
     growth: Callable[[PlacedFleet, Period], Growth] = _growth
+    open_store: Callable[[], PostgresStore] = _store
+    notify: Callable[[Project, str, Notice], None] = send  # project, name of the feishu_bot connection, what to say
 
 
 REAL_FLEET = FleetExecution()

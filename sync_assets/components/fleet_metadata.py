@@ -44,7 +44,7 @@ def of_classes(item: Item) -> Metadata:
     """Accounts by class and by risk, as counted when the assignments were swapped."""
     plain = {k: n for k, n in item.counts.items() if ":" not in k}
     shown: Metadata = {name: dg.MetadataValue.int(n) for name, n in plain.items()}
-    for what in ("class", "risk"):
+    for what in ("class", "risk", "hint"):
         found = {k.partition(":")[2]: n for k, n in item.counts.items() if k.startswith(f"{what}:")}
         if found:
             records = [{what: name, "accounts": n} for name, n in sorted(found.items())]

@@ -9,11 +9,13 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from sync_assets.components import fleet_kept, fleet_ticks
+from sync_assets.components import fleet_kept, fleet_retries
 from sync_assets.components.deployment import beta_accepted
 from sync_assets.components.fleet_assets import Made, fleet_assets
 from sync_assets.components.fleet_partitions import cut_of
-from sync_assets.components.fleet_ticks import FLEET_TAG, fleet_schedules, fleet_sensors
+from sync_assets.components.fleet_requests import FLEET_TAG
+from sync_assets.components.fleet_schedules import fleet_schedules
+from sync_assets.components.fleet_sensors import fleet_sensors
 from sync_assets.components.partitions import RANGE_END, RANGE_START
 from sync_assets.engine.errors import Retry, Stop
 from sync_assets.fleet.capacity import Gap, GapKind, GapReason
@@ -241,7 +243,7 @@ def test_another_try_comes_every_half_hour_and_some_times(
         if world.sense(instance, "retries").run_requests:
             at.append(minute)
             attempts += 1
-    assert at == [30 * n for n in range(fleet_ticks.TRIES - 1)]
+    assert at == [30 * n for n in range(fleet_retries.TRIES - 1)]
 
 
 def test_what_was_tried_a_moment_ago_waits_and_yesterday_is_over(

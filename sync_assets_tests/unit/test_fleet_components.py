@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import os
+import subprocess
+import sys
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from sync_assets.components import fleet_partitions as cuts
-from sync_assets.components.deployment import whole_definitions
+from sync_assets.components.deployment import load_definitions, whole_definitions
 from sync_assets.components.fleet_execution import Growth, Run
 from sync_assets.components.fleet_kept import Kept
 from sync_assets.components.partitions import RANGE_END, RANGE_START
@@ -18,7 +23,7 @@ from sync_assets.engine.errors import Retry, Stop
 from sync_assets.fleet.periods import Period, PeriodRow, PeriodStatus, PeriodSummary, period_of
 from sync_assets.project.fleet import Item, ItemState
 from sync_assets_tests.fix_fleet_dagster import DENIED, FLEET, NAMES, OK, SHANGHAI, Scripted
-from sync_assets_tests.fix_project import ProjectOf, Script
+from sync_assets_tests.fix_project import CONNECTIONS, ProjectOf, Script, write_defs
 
 
 @pytest.fixture
@@ -348,3 +353,34 @@ def test_the_window_moves_once_a_week() -> None:
 
 def test_the_group_of_an_instance_is_by_its_name_alone() -> None:
     assert {cuts.group_of(f"i{n}", 16) for n in range(500)} == {f"group{n:02}" for n in range(1, 17)}
+
+
+# Dagster 1.13 parses YAML with a function that pydantic has deprecated
+@pytest.mark.filterwarnings("ignore:`parse_obj_as` is deprecated")
+def test_the_component_loads_from_yaml_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNC_ASSETS_DEFS", str(write_defs(tmp_path / "defs", connections=CONNECTIONS, prod=FLEET)))
+    monkeypatch.setenv("SYNC_ASSETS_HOME", str(tmp_path))
+    defs = load_definitions(Path(__file__).parents[2] / "sync_assets")
+    dg.Definitions.validate_loadable(defs)
+    assert {s.name for s in defs.sensors or ()} >= {"prod__instances", "prod__periods", "prod__retries"}
+    names = {s.name for s in defs.schedules or ()}
+    assert names == {"prod__accounts_schedule", "prod__capacity_snapshot_schedule"}
+
+
+def test_a_deployment_without_a_fleet_loads_none_of_its_code(tmp_path: Path) -> None:
+    """And one with a fleet asks no database while it loads."""
+    write_defs(tmp_path / "defs", connections=CONNECTIONS)
+    say = "import sys; print([m for m in sys.modules if 'fleet' in m or m.split('.')[0] in ('psycopg', 'pymysql')])"
+    code = f"from sync_assets.components.deployment import load_definitions as load; load(None); {say}"
+    words = {"sync_assets.components.database_fleet", "sync_assets.project.fleet_spec"}  # what `dg` lists of a type
+    assert set(loaded(tmp_path, code)) == words
+    write_defs(tmp_path / "defs", prod=FLEET)
+    found = loaded(tmp_path, code)
+    assert "sync_assets.components.fleet_assets" in found
+    assert not {"psycopg", "pymysql", "sync_assets.project.fleet", "sync_assets.store.fleet"} & set(found)
+
+
+def loaded(home: Path, code: str) -> list[str]:
+    environment = os.environ | {"SYNC_ASSETS_DEFS": str(home / "defs"), "SYNC_ASSETS_HOME": str(home)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return list(ast.literal_eval(done.stdout.strip().splitlines()[-1]))

@@ -85,13 +85,14 @@ def account_reading(
     at: datetime = MORNING, bad: Iterable[str] = (), server: ServerFact = SERVER,
 ) -> AccountReading:  # fmt: skip
     """A reading whose sections are ok, but for those in `bad`: ``principals``, ``grants(part)``."""
-    grants, memberships = tuple(grants), tuple(memberships)
+    principals, grants, memberships = tuple(principals), tuple(grants), tuple(memberships)
     parts = {("principals", ""), ("memberships", ""), ("grants", ""), ("databases", "")}
     parts |= {("grants", one.part) for one in grants} | {("memberships", one.part) for one in memberships}
+    parts |= {("principals", one.part) for one in principals}
     parts |= {
         (found[1], found[2]) for text in bad if (found := re.fullmatch(r"(\w+)(?:\((.+)\))?", text, re.S)) and found[2]
     }
     sections = {SectionKey(SectionName(name), part): SectionState(Status.OK) for name, part in sorted(parts)}
     for key in [key for key in sections if str(key) in set(bad)]:
         sections[key] = SectionState(Status.DENIED, "a right is missing")
-    return AccountReading(server, at, sections, tuple(principals), memberships, grants)
+    return AccountReading(server, at, sections, principals, memberships, grants)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sync_assets.fleet.identity import match
-from sync_assets.fleet.model import AccountReading, AccountState, SectionName
+from sync_assets.fleet.model import AccountReading, AccountState, Principal, SectionKey, SectionName
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,18 @@ def _suspicions(
     read = any(key.name is SectionName.PRINCIPALS and state.ok for key, state in reading.sections.items())
     if known and read and not reading.principals:
         yield Suspicion(f"the list of accounts came back empty; {known} are known", final=True)
-    gone = sorted(match(before.principals, after.principals).dropped)
+    dropped = match(before.principals, after.principals).dropped
+    gone = sorted(name for name in dropped if _still_read(before.principals[name], reading))
     if len(gone) > limit.count and len(gone) > limit.share * known:
         allowed = max(limit.count, int(limit.share * known))
         yield Suspicion(f"{len(gone)} of {known} accounts would vanish; the guard allows {allowed}: {_some(gone)}")
     if len(before.grants) > limit.count and not after.grants and after.principals:
         yield Suspicion(f"all {len(before.grants)} rights would vanish, while their accounts are still there")
+
+
+def _still_read(one: Principal, reading: AccountReading) -> bool:
+    """The users of a database that was dropped went with it, however many they were."""
+    return SectionKey(SectionName.PRINCIPALS, one.part) in reading.sections
 
 
 def _some(names: list[str]) -> str:

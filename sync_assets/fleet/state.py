@@ -108,8 +108,9 @@ def completed(before: AccountState, reading: AccountReading) -> AccountState:
     with it), or their database is (the list of databases is ok and the part, a database, is not among the sections).
     """
     sections = reading.sections
-    listed = _spoken(sections, SectionName.PRINCIPALS)
-    principals = _by_name(reading.principals) if listed else before.principals
+    kept = [p for p in before.principals.values() if _stays(sections, SectionName.PRINCIPALS, p.part, True)]
+    read = [p for p in reading.principals if _ok(sections, SectionName.PRINCIPALS, p.part)]
+    principals = {p.name: p for p in (*kept, *read)}
     matched = match(before.principals, principals)
     kept_grants = (
         grant_now(g, matched)
@@ -145,10 +146,6 @@ def _stays(sections: Sections, name: SectionName, part: str, of_database: bool) 
     if state is not None:
         return not state.ok
     return not (part and of_database and _spoken(sections, SectionName.DATABASES))
-
-
-def _by_name(principals: Iterable[Principal]) -> dict[str, Principal]:
-    return {p.name: p for p in principals}
 
 
 def _state(

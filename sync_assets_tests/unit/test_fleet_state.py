@@ -50,7 +50,7 @@ def kinds(changes: Iterable[Change]) -> list[tuple[str, str]]:
 names = st.sampled_from(NAMES)
 principals = st.lists(
     st.builds(Principal, names, st.sampled_from(PrincipalKind), st.sampled_from(["", "1", "2", "3", "4", "5"]),
-              superuser=st.sampled_from([True, False, None])),
+              superuser=st.sampled_from([True, False, None]), part=st.sampled_from(["", "", "shop"])),
     unique_by=lambda p: p.name,
 )  # fmt: skip
 grants = st.lists(
@@ -113,13 +113,20 @@ def test_the_order_of_changes_does_not_depend_on_that_of_rows(a: AccountState, b
 # -- parts that are not ok
 
 
+def _named(reading: AccountReading) -> set[str]:
+    return {p.name for p in reading.principals if p.part}
+
+
 @settings(max_examples=400, deadline=None)
 @given(states, readings)
 def test_5_3_1_denied_accounts_deactivate_nobody(a: AccountState, reading: AccountReading) -> None:
     denied = dict(reading.sections)
     denied[SectionKey(SectionName.PRINCIPALS)] = SectionState(Status.DENIED, "a right is missing")
     after = completed(a, replace(reading, sections=denied))
-    assert after.principals == a.principals
+    kept = {n: p for n, p in a.principals.items() if not p.part}
+    assert {n: p for n, p in after.principals.items() if n in kept and n not in _named(reading)} == {
+        n: p for n, p in kept.items() if n not in _named(reading)
+    }
 
 
 @settings(max_examples=400, deadline=None)
@@ -285,3 +292,18 @@ def test_renamed_and_recreated_accounts_have_not_vanished() -> None:
     again = account_reading([account(f"a{n}", incarnation=f"new{n}") for n in range(10)])
     for reading in (renamed, again):
         assert suspicion(before, completed(before, reading), reading, ShrinkLimit()) is None
+
+
+def test_users_of_a_database_that_is_denied_stay_and_those_of_one_that_is_gone_go_unguarded() -> None:
+    people = [account("sa"), *(account(f"[shop].[u{n}]", part="shop") for n in range(9))]
+    before = state(people)
+    denied = account_reading([people[0], account("[shop].[new]", part="shop")], bad=["principals(shop)"])
+    assert completed(before, denied) == before
+    dropped = account_reading(people[:1])
+    after = completed(before, dropped)
+    assert list(after.principals) == ["sa"]
+    assert suspicion(before, after, dropped, ShrinkLimit()) is None
+    hidden = replace(
+        dropped, sections={**dropped.sections, SectionKey(SectionName.PRINCIPALS, "shop"): SectionState(Status.OK)}
+    )
+    assert suspicion(before, completed(before, hidden), hidden, ShrinkLimit()) is not None

@@ -30,7 +30,7 @@ from sync_assets.store.control import storable
 
 Row = TypeVar("Row", Principal, Membership, Grant)
 Key = TypeVar("Key", str, MembershipKey, GrantKey)
-_PRINCIPAL_FACTS = ("kind", "can_login", "superuser", "locked", "has_password", "system")
+_PRINCIPAL_FACTS = ("kind", "can_login", "superuser", "locked", "has_password", "system", "part")
 _MEMBERSHIP_FACTS = ("admin", "inherits", "can_set", "default")
 
 
@@ -166,7 +166,8 @@ def _same(texts: Iterable[str]) -> bool:
 
 def _fit_principal(one: Principal) -> Principal:
     pairs = {_fit(name): _fit(value) if isinstance(value, str) else value for name, value in one.attributes}
-    return replace(one, name=_fit(one.name), incarnation=_fit(one.incarnation), attributes=_sorted(pairs))
+    name, incarnation, part = map(_fit, (one.name, one.incarnation, one.part))
+    return replace(one, name=name, incarnation=incarnation, attributes=_sorted(pairs), part=part)
 
 
 def _fit_membership(one: Membership) -> Membership:

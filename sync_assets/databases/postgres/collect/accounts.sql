@@ -6,6 +6,9 @@ set local search_path to '';
 set local timezone to 'UTC';
 set local client_min_messages to error
 
+-- raw: names of a database without an encoding come as their bytes
+set local client_encoding to sql_ascii
+
 -- keep: main stays open while the other databases are read
 select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings where name = 'idle_session_timeout'
 
@@ -29,9 +32,8 @@ select r.oid::text, r.rolname::text, r.rolcanlogin, r.rolsuper, {password}, {pas
             greatest(least(r.rolvaliduntil, timestamptz '9999-12-31 23:59:59+00'), timestamptz '0001-01-01 00:00:00+00')
             at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') end,
        (select pg_catalog.string_agg(s.one, ', ' order by s.one collate "C")
-          from (select pg_catalog.split_part(c.one, '=', 1) || coalesce(' in ' || d.datname, '') as one
-                  from pg_catalog.pg_db_role_setting x left join pg_catalog.pg_database d on d.oid = x.setdatabase
-                       cross join lateral pg_catalog.unnest(x.setconfig) c (one)
+          from (select distinct pg_catalog.split_part(c.one, '=', 1) as one
+                  from pg_catalog.pg_db_role_setting x cross join lateral pg_catalog.unnest(x.setconfig) c (one)
                  where x.setrole = r.oid) s),
        (select pg_catalog.substr(c.one, 13) from pg_catalog.unnest(r.rolconfig) c (one)
          where pg_catalog.starts_with(c.one, 'search_path='))

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sync_assets.databases.postgres.collect.look import Entry, Look, grant_connect, section
 from sync_assets.databases.postgres.collect.session import Answer, Rows
-from sync_assets.databases.postgres.definition.names import quoted
+from sync_assets.databases.quoting import quoted
 from sync_assets.fleet.model import (
     CapacityReading,
     DatabaseSize,

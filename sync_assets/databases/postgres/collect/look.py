@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from sync_assets.databases.base import ConnectionArgs
 from sync_assets.databases.postgres.collect import statements
 from sync_assets.databases.postgres.collect.session import Answer, Rows, Session
-from sync_assets.databases.postgres.definition.names import quoted
+from sync_assets.databases.quoting import quoted
 from sync_assets.engine.errors import Stop, SyncError
 from sync_assets.fleet.model import SectionState, ServerFact, Status
 

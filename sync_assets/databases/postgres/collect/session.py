@@ -45,6 +45,11 @@ class Session:
     def encrypted(self) -> bool:
         return self._connection.pgconn.ssl_in_use
 
+    @property
+    def _recoded(self) -> bool:
+        """Whether the server may turn names into UTF-8. Where a database declares no encoding, it refuses some."""
+        return self._connection.info.parameter_status("server_encoding") != "SQL_ASCII"
+
     def close(self) -> None:
         self._connection.close()
 
@@ -60,7 +65,7 @@ class Session:
     def ask(self, asked: Mapping[str, str]) -> dict[str, Rows]:
         """The rows of each statement, all of one moment, in one round trip. Raises `SyncError` for them all."""
         self.trips += 1
-        message = ";\n".join([begin(self.args.query_seconds), *asked.values(), "commit"])
+        message = ";\n".join([begin(self.args.query_seconds, recoded=self._recoded), *asked.values(), "commit"])
         try:
             with self._patience():
                 answers = list(_answers(self._connection.execute(cast(Any, message))))

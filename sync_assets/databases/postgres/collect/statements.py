@@ -18,9 +18,10 @@ _GRANTORS = 160000
 Asked = dict[str, str]  # name -> statement
 
 
-def begin(seconds: int) -> str:
-    """Opens the snapshot. `seconds` is the longest that one statement may run."""
-    return _ACCOUNTS["begin"].replace("{seconds}", str(int(seconds)))
+def begin(seconds: int, *, recoded: bool = True) -> str:
+    """Opens the snapshot. `seconds` is the longest that one statement may run; without `recoded` bytes come raw."""
+    sql = _ACCOUNTS["begin"].replace("{seconds}", str(int(seconds)))
+    return sql if recoded else f"{sql};\n{_ACCOUNTS['raw']}"
 
 
 def first() -> Asked:

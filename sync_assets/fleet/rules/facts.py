@@ -35,6 +35,7 @@ Row = TypeVar("Row", Principal, Membership, Grant)
 _MYSQL_PARTS: Mapping[str, frozenset[ScopeKind]] = {
     "global": frozenset({ScopeKind.GLOBAL}),
     "dynamic": frozenset({ScopeKind.GLOBAL}),
+    "restriction": frozenset({ScopeKind.GLOBAL}),
     "database": frozenset({ScopeKind.DATABASE, ScopeKind.DATABASE_PATTERN}),
     "table": frozenset({ScopeKind.TABLE}),
     "column": frozenset({ScopeKind.COLUMN}),
@@ -87,7 +88,10 @@ def instance_facts(
     now: datetime,
     databases: Collection[str] | None = None,
 ) -> InstanceFacts:
-    """`now` is the moment for which expiry and ages are asked, aware; the clock is never read."""
+    """`now` is the moment for which expiry and ages are asked, aware; the clock is never read.
+
+    `flavour` tells MariaDB from MySQL; the text of a server fact (``MariaDB 10.11``) will do.
+    """
     proven = AccountState(
         _proven(state.principals, sections, SectionName.PRINCIPALS),
         _proven(state.memberships, sections, SectionName.MEMBERSHIPS),
@@ -96,7 +100,7 @@ def instance_facts(
     memberships = [proven.memberships[key] for key in sorted(proven.memberships)]
     return InstanceFacts(
         engine=engine,
-        flavour=flavour or engine,
+        flavour=(flavour or engine).partition(" ")[0].lower(),
         now=now,
         sections=sections,
         known=state.principals,
@@ -216,12 +220,14 @@ class AccountFacts:
         then = self.moment(attribute)
         return None if then is None else (self.instance.now - then) // timedelta(days=1)
 
-    def expired(self) -> bool | None:
-        """Whether the account or its password is past its end at `now`; None where the server does not tell."""
-        if self.principal.attribute("password_expired") is True:
-            return True
-        ends = [self.moment("valid_until"), self._password_ends()]
-        return any(end is not None and end <= self.instance.now for end in ends)
+    def expired(self) -> bool:
+        """Whether the account or its password is past its end at `now`.
+
+        Where the server itself says that the password has not expired (Oracle's grace), its lifetime does not count.
+        """
+        told = self.principal.attribute("password_expired")
+        ends = [self.moment("valid_until"), None if told is False else self._password_ends()]
+        return told is True or any(end is not None and end <= self.instance.now for end in ends)
 
     def _password_ends(self) -> datetime | None:
         changed, days = self.moment("password_changed_at"), self.principal.attribute("password_lifetime_days")

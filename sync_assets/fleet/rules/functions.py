@@ -14,7 +14,7 @@ from sync_assets.fleet.model import Effect, Grant, PrincipalKind, ScopeKind, Sec
 from sync_assets.fleet.rules.facts import AccountFacts, lacking, siblings
 from sync_assets.fleet.rules.language import Argument
 from sync_assets.fleet.rules.logic import FALSE, Verdict, known, true, unknown
-from sync_assets.fleet.rules.scopes import SCOPES, covers, is_wildcard, names_of, within
+from sync_assets.fleet.rules.scopes import SCOPES, covers, everywhere, is_wildcard, names_of, within
 
 Arguments = Mapping[str, Argument]
 Answer = Callable[[AccountFacts, Arguments], Verdict]
@@ -85,8 +85,9 @@ def attribute_in(account: AccountFacts, args: Arguments) -> Verdict:
 
 
 def auth_plugin_in(account: AccountFacts, args: Arguments) -> Verdict:
-    plugins = [account.principal.attribute(a) for a in ("plugin", "password_type", "authentication_type")]
-    return _flag(account, any(p in _texts(args, "plugins") for p in plugins), "its plugin")
+    found = [account.principal.attribute(a) for a in ("plugin", "password_type", "authentication")]
+    found += str(account.principal.attribute("other_plugins") or "").split(", ")
+    return _flag(account, any(one in _texts(args, "plugins") for one in found), "its plugin")
 
 
 def password_age_gt(account: AccountFacts, args: Arguments) -> Verdict:
@@ -103,7 +104,7 @@ def _older(account: AccountFacts, attribute: str, args: Arguments) -> Verdict:
 
 
 def password_never_expires(account: AccountFacts, args: Arguments) -> Verdict:
-    """Without an attribute the server's default holds, which is not the account's own."""
+    """By its own setting or the server's; without the attribute it has no password that could expire."""
     return _flag(account, account.principal.attribute("password_lifetime_days") == 0, "password_lifetime_days")
 
 
@@ -138,7 +139,7 @@ def grant_admin(account: AccountFacts, args: Arguments) -> Verdict:
             return true(f"grant admin: {way or holder}")
     for privilege, rows in account.rights("effective").items():
         for one_grant in rows:
-            if one_grant.scope is ScopeKind.GLOBAL and (one_grant.grantable or privilege in _GRANTING):
+            if everywhere(account.instance.engine, one_grant) and (one_grant.grantable or privilege in _GRANTING):
                 return true(f"grant admin: {privilege}")
     return super_one  # what is missing for one is missing for the other
 

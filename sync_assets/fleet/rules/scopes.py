@@ -35,6 +35,12 @@ def names_of(engine: str, name: str) -> frozenset[str]:
     return frozenset({name, name.rpartition(".")[2]}) if engine == "oracle" else frozenset({name})
 
 
+def everywhere(engine: str, one: Grant) -> bool:
+    """Whether a right holds on the whole server; of Oracle, on a whole container, which is a server to its accounts."""
+    pattern = one.scope is ScopeKind.DATABASE_PATTERN and one.path == ("%",)
+    return one.scope is ScopeKind.GLOBAL or pattern or (engine == "oracle" and one.scope is ScopeKind.DATABASE)
+
+
 def within(one: Grant, wanted: Mapping[str, str], engine: str) -> bool:
     """Whether a grant lies in the database and schema and is about the object that are asked for, where they are."""
     return all(_FITS[name](one, value, engine) for name, value in wanted.items())

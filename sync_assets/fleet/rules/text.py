@@ -71,6 +71,7 @@ class _Reading:
             if key in found:
                 self.problems.append(Problem(place, "stands twice", "keep one of them"))
             found[key] = self.plain(value_node, place, depth + 1)
+            self.lines[place] = key_node.start_mark.line + 1
         return found
 
     def _scalar(self, node: yaml.Node, way: str) -> Any:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from sync_assets.fleet.membership import Roles
-from sync_assets.fleet.model import AccountState, Effect, Grant, PrincipalKind, ScopeKind
+from sync_assets.fleet.model import AccountState, Effect, Grant, PrincipalKind
 from sync_assets.fleet.rules.facts import reach_of
-from sync_assets.fleet.rules.scopes import names_of
+from sync_assets.fleet.rules.scopes import everywhere, names_of
 
 WRITE, READ, GRANT = "write everywhere", "read everywhere", "hand on rights everywhere"
 ACCOUNTS, SERVER, FILES = "manage accounts", "administer the server", "reach the server's files"
@@ -75,18 +75,18 @@ def _own_rights(engine: str, state: AccountState) -> Mapping[str, set[str]]:
         if member.admin:
             found[member.member].add(f"hand on the role {member.role}")
     for grant in state.grants.values():
-        found[grant.principal].update(_of_grant(grant))
+        found[grant.principal].update(_of_grant(engine, grant))
     return found
 
 
-def _of_grant(one: Grant) -> Iterator[str]:
+def _of_grant(engine: str, one: Grant) -> Iterator[str]:
     if one.effect is not Effect.GRANT:
         return
-    everywhere = one.scope is ScopeKind.GLOBAL or (one.scope is ScopeKind.DATABASE_PATTERN and one.path == ("%",))
-    if everywhere and one.privilege in _BY_PRIVILEGE:
+    at_large = everywhere(engine, one)
+    if at_large and one.privilege in _BY_PRIVILEGE:
         yield _BY_PRIVILEGE[one.privilege]
     if one.grantable or one.privilege == "GRANT OPTION":
-        yield GRANT if everywhere else f"hand on rights in {one.path[0]}" if one.path else GRANT
+        yield GRANT if at_large or not one.path else f"hand on rights in {one.path[0]}"
 
 
 def every_right() -> Iterable[str]:

@@ -18,11 +18,14 @@ from sync_assets.components.fleet_body import CLASSES, INVENTORY, PERMISSIONS, S
 from sync_assets.components.fleet_kept import Kept
 from sync_assets.components.fleet_requests import FLEET_TAG, Clock, running, runs_over, utc_now
 from sync_assets.components.fleet_retries import retries
+from sync_assets.components.freshness import last_written
 from sync_assets.components.naming import slug
 from sync_assets.components.partitions import run_request
 from sync_assets.engine.errors import SyncError
 from sync_assets.fleet.periods import PeriodName
 
+_NEW_INPUTS = 10  # times that a period may be due again right after it was written
+_LONGEST = 6 * 3600.0  # seconds between two requests for a period that stays due
 _TELLS = "Tells the group what is new in accounts, gaps and sizes: once for each trouble, and when it is over."
 
 
@@ -127,7 +130,8 @@ def _periods(made: Made, now: Clock) -> Callable[[dg.SensorEvaluationContext], d
         requests: list[dg.RunRequest] = []
         for name, keys in due.items():
             if not running(context.instance, made.step(cuts.asset_of_period(name))):
-                requests += _due_runs(made, name, keys, asked, moment)
+                ready = [key for key in keys if _ripe(made, context.instance, name, key, asked, moment)]
+                requests += _due_runs(made, name, ready, asked, moment)
         return dg.SensorResult(
             run_requests=requests, cursor=json.dumps(asked), skip_reason=None if requests else "nothing is due"
         )
@@ -138,21 +142,35 @@ def _periods(made: Made, now: Clock) -> Callable[[dg.SensorEvaluationContext], d
 def _due_runs(
     made: Made, name: PeriodName, keys: Sequence[str], asked: dict[str, list[float]], moment: datetime
 ) -> Iterator[dg.RunRequest]:
-    """Runs for those due keys whose turn it is: one that stays due after its run is asked for again more and more
-    rarely, up to every six hours."""
+    """Runs over exactly these keys, as far as they exist; `asked` is told of them."""
     definition, tag = cuts.closed(made.cut, name), made.step(cuts.asset_of_period(name))
     with dg.partition_loading_context(effective_dt=moment):
         existing = list(definition.get_partition_keys())
-    ready = [key for key in keys if _ripe(asked.get(f"{name}:{key}"), moment)]
-    for keys_of_run in runs_over(ready, existing):
+    for keys_of_run in runs_over(keys, existing):
         for key in keys_of_run:
             tries = asked.get(f"{name}:{key}", [0, 0])[0]
             asked[f"{name}:{key}"] = [tries + 1, moment.timestamp()]
         yield run_request([asset_key(made.fleet.name, cuts.asset_of_period(name))], keys_of_run, tags={FLEET_TAG: tag})
 
 
-def _ripe(before: Sequence[float] | None, moment: datetime) -> bool:
-    if before is None:
+def _ripe(
+    made: Made,
+    instance: dg.DagsterInstance,
+    name: PeriodName,
+    key: str,
+    asked: dict[str, list[float]],
+    moment: datetime,
+) -> bool:
+    """Whether it is a due period's turn. One that stays due after its run is asked for more and more rarely."""
+    tries, last = asked.get(f"{name}:{key}", (0, 0))
+    if not tries:
         return True
-    tries, last = before
-    return bool(moment.timestamp() - last >= min(60 * 4 ** (tries - 1), 6 * 3600))
+    written = last_written(instance, asset_key(made.fleet.name, cuts.asset_of_period(name)), key)
+    return moment.timestamp() - last >= _wait(int(tries), written is not None and written > last)
+
+
+def _wait(tries: int, written: bool) -> float:
+    """Seconds between two requests. A period that was written and is due nonetheless has met new inputs, and does not
+    wait; but not for ever, lest a fault of ours makes a run each half minute."""
+    steps = tries - 1 - (_NEW_INPUTS if written else 0)
+    return 0.0 if steps < 0 else min(60.0 * 4**steps, _LONGEST)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -220,7 +220,7 @@ def test_capacity_of_a_day_is_labelled_by_its_key_and_only_what_is_missing_is_co
     defs: dg.Definitions, fleet: Scripted, instance: dg.DagsterInstance
 ) -> None:
     """D7, 14: the day is the key's; D3: what the ledger has is not collected twice."""
-    day = today()
+    day = today() - timedelta(days=3)
     fleet.there = {"shop"}
     fleet.bad["dead"] = Item("dead", ItemState.FAILED, Retry("nobody answers"), "timeout")
     done = run(defs, instance, ["capacity_snapshot"], [f"{day}|{n}" for n in NAMES])
@@ -252,6 +252,18 @@ def test_a_group_is_told_when_its_last_instance_is_done(
     assert green(instance, "capacity_snapshot") == {f"{today()}|{g}" for g in good}
     assert red(instance, "capacity_snapshot") == {f"{today()}|{groups['dead']}"}
     assert "dead: nobody answers" in told(done)
+
+
+def test_a_group_is_not_told_before_its_last_instance(
+    project_of: ProjectOf, script: Script, fleet: Scripted, instance: dg.DagsterInstance
+) -> None:
+    whole = FLEET + "\n  capacity: {partition_by: group, groups: 1}\n"
+    defs = whole_definitions(project_of(prod=whole), script.execution, fleets=fleet.execution)
+    last = max(NAMES)
+    fleet.bad[last] = Item(last, ItemState.FAILED, Retry("nobody answers"), "timeout")
+    assert not run(defs, instance, ["capacity_snapshot"], [f"{today()}|group01"]).success
+    assert green(instance, "capacity_snapshot") == set()
+    assert red(instance, "capacity_snapshot") == {f"{today()}|group01"}
 
 
 # -- periods ----------------------------------------------------------------------------------------------------

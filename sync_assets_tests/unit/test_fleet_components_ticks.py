@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -198,6 +198,20 @@ def test_a_repaired_period_is_asked_for_at_once(world: World, fleet: Scripted, i
         fleet.due, kept = [], fleet.due
         assert not world.sense(instance, "periods").run_requests
         fleet.due = kept
+
+
+def test_a_day_repaired_while_its_week_was_computed_does_not_wait(
+    world: World, fleet: Scripted, instance: dg.DagsterInstance
+) -> None:
+    """D8: the week is due at every tick, each time for other inputs: its run has written it in between."""
+    start = datetime.now(UTC)
+    week = period_of("week", start.date()).previous
+    fleet.due, asked = [week], []
+    for tick in range(14):
+        world.now = start + timedelta(milliseconds=tick)
+        asked.append(len(world.sense(instance, "periods").run_requests or []))
+        instance.report_runless_asset_event(dg.AssetMaterialization(["prod", "capacity_weekly"], partition=week.key))
+    assert asked == [1] * 11 + [0] * 3
 
 
 def test_one_run_of_a_period_at_a_time(world: World, fleet: Scripted, instance: dg.DagsterInstance) -> None:

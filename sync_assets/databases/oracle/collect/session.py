@@ -23,7 +23,7 @@ _ROWS_A_TRIP = 5_000
 
 
 class Session(Protocol):
-    """Asks one server. Raises `Stop` or `Retry`; `code` of the error is the ORA or DPY number."""
+    """Asks one server. Raises `Stop` or `Retry`; their code is `privilege` where a view may not be read."""
 
     @property
     def version(self) -> tuple[int, ...]: ...
@@ -50,7 +50,7 @@ def dial(args: ConnectionArgs, load: Callable[[], Any] = _oracledb) -> Session:
         hint = "pip install 'sync-assets[oracle]'"
         raise Stop(f"{place}: the driver for Oracle is not installed", hint=hint, code="driver") from None
     if not args.database:
-        raise Stop(f"{place}: Oracle is reached by a service", hint="write database: the service name", code="service")
+        raise Stop(f"{place}: Oracle is reached by a service", hint="write database: the service name", code="protocol")
     if driver.is_thin_mode():
         driver.enable_thin_mode()  # else everybody waits for the first login of the process, however silent its host
     try:

@@ -47,7 +47,7 @@ def dial(args: ConnectionArgs, load: Callable[[], Any] = _pymssql) -> Session:
         raise Stop(f"{place}: the driver for SQL Server is not installed", hint=hint, code="driver") from None
     if args.tls == "verify":
         raise Stop(
-            f"{place}: the driver for SQL Server cannot verify certificates", hint="use tls: require", code="tls"
+            f"{place}: the driver for SQL Server cannot verify certificates", hint="use tls: require", code="protocol"
         )
     try:
         socket.create_connection((args.host, args.port or 1433), args.connect_seconds).close()

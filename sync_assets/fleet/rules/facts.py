@@ -43,7 +43,10 @@ _MYSQL_PARTS: Mapping[str, frozenset[ScopeKind]] = {
     "proxy": frozenset({ScopeKind.PROXY}),
 }
 # Of PostgreSQL: what the whole cluster shares is part ""; the rest is read in each database.
-_SHARED = frozenset({ScopeKind.GLOBAL, ScopeKind.DATABASE, ScopeKind.TABLESPACE, ScopeKind.PARAMETER, ScopeKind.PROXY})
+_SHARED = frozenset({
+    ScopeKind.GLOBAL, ScopeKind.DATABASE, ScopeKind.DATABASE_PATTERN, ScopeKind.TABLESPACE, ScopeKind.PARAMETER,
+    ScopeKind.PROXY,
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

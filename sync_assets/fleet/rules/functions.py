@@ -13,7 +13,7 @@ from types import MappingProxyType
 from sync_assets.fleet.model import Effect, Grant, PrincipalKind, ScopeKind, SectionKey, SectionName
 from sync_assets.fleet.rules.facts import AccountFacts, lacking, siblings
 from sync_assets.fleet.rules.language import Argument
-from sync_assets.fleet.rules.logic import FALSE, Verdict, known, true, unknown
+from sync_assets.fleet.rules.logic import FALSE, TRUE, Verdict, known, true, unknown
 from sync_assets.fleet.rules.scopes import SCOPES, covers, everywhere, is_wildcard, names_of, within
 
 Arguments = Mapping[str, Argument]
@@ -278,7 +278,8 @@ def is_unused_role(account: AccountFacts, args: Arguments) -> Verdict:
     here, one = account.instance, account.principal
     if one.kind is not PrincipalKind.ROLE or here.members_of.get(one.name) or here.grants_of.get(one.name):
         return FALSE
-    return _absent([*_own(account), *_roles_missing(account), *lacking(here, SectionName.GRANTS)])
+    missing = [*_own(account), *_roles_missing(account), *lacking(here, SectionName.GRANTS)]
+    return unknown(missing) if missing else TRUE
 
 
 def differs_by_host(account: AccountFacts, args: Arguments) -> Verdict:

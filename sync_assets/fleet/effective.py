@@ -55,14 +55,15 @@ def superusers(state: AccountState) -> Mapping[str, str]:
 
 
 def _strong(state: AccountState) -> Iterator[tuple[str, str]]:
+    """The last one of a principal counts: what is held is inherited, what somebody is by itself is not everywhere."""
+    for name, principal in state.principals.items():
+        if principal.superuser or principal.attribute("cloud_superuser"):
+            yield name, _ITSELF
+        elif principal.system and name in _ESCAPES:
+            yield name, "runs or writes as the server"
     for grant in state.grants.values():
         if grant.scope is ScopeKind.GLOBAL and grant.privilege in _ELEVATING and grant.effect is Effect.GRANT:
             yield grant.principal, grant.privilege
-    for name, principal in state.principals.items():
-        if principal.system and name in _ESCAPES:
-            yield name, "runs or writes as the server"
-        if principal.superuser or principal.attribute("cloud_superuser"):
-            yield name, _ITSELF
 
 
 def _path_text(way: Reach, why: str) -> str:
@@ -82,6 +83,7 @@ class Way:
     path: tuple[str, ...]
     grants: tuple[Grant, ...] = ()
     why: str = ""  # "superuser", or the name of a predefined role; "" where it is by `grants`
+    columns: tuple[str, ...] = ()  # where not empty, only these
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class Holder:
     """Somebody who has a privilege `now`, or can have it by an act of its own (SET ROLE, PROXY).
 
     `usable`: whether it can log in at the moment asked about; None where nobody knows. `columns`: where not empty,
-    only these. `lacks`: what else it would need and does not have (PostgreSQL: CONNECT, USAGE of the schema).
+    only these; by an act of its own perhaps more, see `ways`. `lacks`: what else it would need and does not have
+    (PostgreSQL: CONNECT, USAGE of the schema).
     """
 
     principal: str
@@ -144,15 +147,14 @@ def _holder(
     denied = any(h.denied for reach, h in own if reach.now)
     no_columns = {c for reach, h in own if reach.now for c in h.denied_columns}
     ways = [Way(r.now, r.path, tuple(h.whole), h.why) for r, h in own if h.why or (h.whole and not denied)]
-    columns: list[str] = []
-    if not ways:
-        some = [(r, [g for g in h.columns if g.path[-1] not in no_columns]) for r, h in own]
-        ways = [Way(r.now, r.path, tuple(grants)) for r, grants in some if grants]
-        columns = [grant.path[-1] for way in ways for grant in way.grants]
+    some = ((r, [g for g in h.columns if g.path[-1] not in no_columns]) for r, h in own)
+    ways += [Way(r.now, r.path, tuple(g), columns=tuple(sorted({one.path[-1] for one in g}))) for r, g in some if g]
     if not ways:
         return None
-    ways.sort(key=lambda way: (not way.now, len(way.path), way.path))
-    return Holder(principal.name, ways[0].now, usable(principal, now), tuple(ways), tuple(sorted(set(columns))))
+    ways.sort(key=lambda way: (not way.now, bool(way.columns), len(way.path), way.path))
+    alike = [way for way in ways if way.now == ways[0].now]
+    columns = {c for way in alike for c in way.columns} if all(way.columns for way in alike) else set()
+    return Holder(principal.name, ways[0].now, usable(principal, now), tuple(ways), tuple(sorted(columns)))
 
 
 def _as_reached(rules: EngineRules, reach: Reach, held: _Held) -> Iterator[tuple[Reach, _Held]]:

@@ -74,7 +74,7 @@ _CODES: dict[str, _Rule] = {
     "DPY-3010": (Stop, "version", "the server is too old for the driver's thin mode", "Oracle 12.1 or newer is needed"),
     "DPY-3015": (Stop, "auth", "the account has only a password of 10G", "set its password again, for 11G or 12C"),
     "DPY-6002": (Stop, "protocol", "the certificate does not bear the server's name", "host: as in the certificate"),
-    "DPY-3001": (Stop, "protocol", "the server wants native encryption, and the thin mode has none", "use tls: require"),
+    "DPY-3001": (Stop, "protocol", "the server wants native encryption; thin mode has none", "use tls: require"),
 }  # fmt: skip
 
 

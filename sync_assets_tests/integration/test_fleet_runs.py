@@ -99,6 +99,19 @@ def test_what_fails_twice_is_there_once(fleet_site: FleetSite) -> None:
     assert fleet_site.rows("select count(*) from sync_assets.fleet_gap where closed_at is null") == [(0,)]
 
 
+@pytest.mark.parametrize("name", ["my", "pg"])
+def test_a_connection_that_broke_is_not_used_again(fleet_site: FleetSite, name: str) -> None:
+    """D13: what failed once in the middle of an answer leaves nothing behind that the next attempt would trip over."""
+    with Proxy("127.0.0.1", fleet_site.servers[name].port) as proxy:
+        fleet_site.ports = {name: proxy.port}
+        fleet_site.write(name)
+        proxy.cut_after(1500, "down")
+        item = fleet_site.accounts()[name]
+        assert proxy.counters.cuts == 1
+    assert item.state in GOOD
+    assert item.attempts == 2
+
+
 def test_a_wrong_password_is_tried_once(fleet_site: FleetSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """D18, 5.3 3: a refused login is no failed connection, and is not repeated: servers lock accounts for that."""
     monkeypatch.setenv("WATCH_PASSWORD", "wr0ng-passw0rd")

@@ -92,6 +92,20 @@ def test_a_refused_login_is_never_tried_again(code: str, kind: type[Stop] | type
     assert calls["asked"] == 1
 
 
+@pytest.mark.parametrize(("readings", "kept"), [(["half", "whole"], "whole"), (["half", "half"], "half")])
+def test_what_came_halfway_is_asked_for_once_more_and_then_kept(readings: list[str], kept: str) -> None:
+    clock, calls = Clock(), list[str]()
+
+    def ask(left: float) -> str:
+        calls.append(readings[len(calls)])
+        return calls[-1]
+
+    round_ = Round([Question("db", "h", ask)], lambda answer: answer, broken, Pace(), clock, clock.sleep,
+                   halfway=lambda reading: reading == "half")  # fmt: skip
+    (answer,) = round_.run()
+    assert (answer.reading, answer.error, calls) == (kept, None, readings)
+
+
 def test_no_attempt_begins_after_the_deadline() -> None:
     ask, calls = failing(9, REFUSED)
     answer = asked([Question("db", "h", ask)], Pace(deadline=10.0, waits=(4.0, 8.0)))["db"]

@@ -85,7 +85,8 @@ class _Told(Generic[Reading]):
 
 class Round(Generic[Reading, Kept]):
     """One round over some servers. `keep` is called for each final answer, in another thread, and gives what `run`
-    yields; what it raises is its result as well, through `broken`."""
+    yields; what it raises is its result as well, through `broken`. A reading that came `halfway`, because the
+    connection was lost on the way, say, is asked for once more."""
 
     def __init__(
         self,
@@ -96,7 +97,9 @@ class Round(Generic[Reading, Kept]):
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         jitter: Callable[[], float] = random.random,
+        halfway: Callable[[Reading], bool] = lambda reading: False,
     ) -> None:
+        self._halfway = halfway
         self._keep, self._broken, self._pace = keep, broken, pace
         self._clock, self._sleep = clock, sleep
         now = clock()
@@ -189,15 +192,21 @@ class Round(Generic[Reading, Kept]):
             return None
         self._release(at)
         now = self._clock()
-        if told.error is not None and self._again(at, told.error, now):
+        if self._is_unsure(told) and self._again(at, now):
             return None
         reason = None if told.error is None else reason_of(told.error)
         return Answer(told.name, told.reading, told.error, reason, turn.attempt, turn.age(now))
 
-    def _again(self, at: int, error: SyncError, now: float) -> bool:
-        """Whether it is tried again, which a wait later it is."""
+    def _is_unsure(self, told: _Told[Reading]) -> bool:
+        """Whether asking again may tell more."""
+        if told.error is not None:
+            return passes(told.error)
+        return told.attempt == 1 and told.reading is not None and self._halfway(told.reading)
+
+    def _again(self, at: int, now: float) -> bool:
+        """Put it back into the line, a wait later; False when its attempts or its time are used up."""
         turn = self._turns[at]
-        if not passes(error) or turn.attempt > len(self._pace.waits):
+        if turn.attempt > len(self._pace.waits):
             return False
         due = now + self._pace.waits[turn.attempt - 1]
         if turn.age(due) >= self._pace.deadline:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from sync_assets.databases.base import ConnectionArgs, open_collector
 from sync_assets.engine.errors import SyncError
 from sync_assets.fleet.collecting import Collector
-from sync_assets.fleet.model import Sections, Status
+from sync_assets.fleet.model import AccountReading, CapacityReading, Sections, Status
 from sync_assets.project.deployment import PlacedFleet
 from sync_assets.project.fleet.asking import Answer, Pace, Question, Round
 from sync_assets.project.fleet.items import Item, ItemState
@@ -23,7 +23,7 @@ from sync_assets.project.fleet.reasons import reason_of
 from sync_assets.project.fleet.record import Record, Work, recorded
 from sync_assets.store.control import PostgresStore
 
-Reading = TypeVar("Reading")
+Reading = TypeVar("Reading", AccountReading, CapacityReading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,14 @@ def collected(
     questions = [_question(fleet, one, read) for one in chosen.values()]
     pace = Pace(fleet.spec.parallel, deadline=float(fleet.spec.deadline))
     with recorded(hands.store, fleet, work, hands.run_id, hands.asked_by, lines) as record:
-        round_ = Round(questions, keep, not_kept, pace, hands.clock, hands.sleep)
+        round_ = Round(questions, keep, not_kept, pace, hands.clock, hands.sleep, halfway=_came_halfway)
         with closing(round_.run(record.alive)) as items:
             yield from _ended(items, record)
+
+
+def _came_halfway(reading: AccountReading | CapacityReading) -> bool:
+    """Whether a section failed, for no lack of a right: as good as a failed attempt, unless it fails again."""
+    return any(state.status is Status.ERROR for state in reading.sections.values())
 
 
 def _ended(items: Iterator[Item], record: Record) -> Iterator[Item]:

@@ -3,8 +3,8 @@
 Paths are from the outside in. PostgreSQL (database, schema, table, column): a right on a schema is none on its tables.
 MySQL (database, table, column): a right on everything, a database or a pattern of names is one on the tables in it;
 all that match are added up, although the server takes only the most specific row of mysql.db: rather a right too
-many. SQL Server (database, schema, object, column): rights reach down. Oracle (schema, object, column), with the
-container before them where accounts have one. Names are compared as they are written: a server that folds case keeps
+many. SQL Server (database, schema, object, column) and Oracle (container, schema, object, column): rights reach down.
+Names are compared as they are written: a server that folds case keeps
 them folded.
 
 Must not know accounts and memberships.
@@ -25,21 +25,13 @@ _OBJECTS = frozenset(
     {ScopeKind.TABLE, ScopeKind.SEQUENCE, ScopeKind.ROUTINE, ScopeKind.TYPE, ScopeKind.LANGUAGE,
      ScopeKind.FOREIGN_SERVER, ScopeKind.FOREIGN_DATA_WRAPPER, ScopeKind.LARGE_OBJECT, ScopeKind.OTHER}
 )  # fmt: skip
-_BY_DEPTH = {
-    "postgres": {
-        0: {ScopeKind.GLOBAL},
-        1: {ScopeKind.DATABASE},
-        2: {ScopeKind.SCHEMA},
-        3: _OBJECTS,
-        4: {ScopeKind.COLUMN},
-    },
-    "oracle": {
-        0: {ScopeKind.GLOBAL},
-        1: _OBJECTS,
-        2: _OBJECTS,
-        3: _OBJECTS | {ScopeKind.COLUMN},
-        4: {ScopeKind.COLUMN},
-    },
+_CONTAINERS = frozenset({ScopeKind.GLOBAL, ScopeKind.DATABASE, ScopeKind.SCHEMA})
+_POSTGRES: Mapping[int, frozenset[ScopeKind]] = {
+    0: frozenset({ScopeKind.GLOBAL}),
+    1: frozenset({ScopeKind.DATABASE}),
+    2: frozenset({ScopeKind.SCHEMA}),
+    3: _OBJECTS,
+    4: frozenset({ScopeKind.COLUMN}),
 }
 
 
@@ -49,7 +41,7 @@ class EngineRules:
 
     `all_seeing`: a superuser may everything; `inherits_power`: and so may members of it, without an act of their own.
     `implied`: on the object, the privileges that give another one;
-    `anywhere`: on the whole server. `predefined`: what a role may by its name, on all tables; `refused`: and may not.
+    `anywhere`: on what holds objects. `predefined`: what a role may by its name, on all tables; `refused`: and may not.
     """
 
     all_seeing: bool = True
@@ -91,24 +83,23 @@ def satisfies(rules: EngineRules, held: Grant, privilege: str) -> bool:
     """Whether the privilege of a right is the one asked for, or gives it."""
     if held.privilege == privilege or held.privilege in _EVERYTHING:
         return True
-    given = rules.anywhere if held.scope is ScopeKind.GLOBAL else rules.implied
-    return held.privilege in given.get(privilege, given.get("*", frozenset()))
+    given = [rules.implied, rules.anywhere] if held.scope in _CONTAINERS else [rules.implied]
+    return any(held.privilege in one.get(privilege, one.get("*", frozenset())) for one in given)
 
 
 def covers(engine: str, held: Grant, path: Path) -> bool:
-    """Whether a right is about the object, all of it, by standing on it or on what it lies in."""
+    """Whether a right is about the object, all of it, by standing on it or on what it lies in. An engine that is not
+    known is taken for one whose rights reach down."""
     if held.scope in (ScopeKind.DEFAULT, ScopeKind.PROXY):
         return False
     if engine == "mysql":
         return _covers_mysql(held, path)
+    if engine == "postgres":
+        exact = held.path == path and held.scope in _POSTGRES.get(len(path), _OBJECTS)
+        return exact or (held.path == path[:-1] and held.scope is ScopeKind.TABLE)
     if held.scope is ScopeKind.GLOBAL:
-        return engine != "postgres" or not path
-    if engine == "sqlserver":
-        return bool(held.path) and path[: len(held.path)] == held.path
-    column = held.scope is ScopeKind.COLUMN
-    by_depth = _BY_DEPTH.get(engine, _BY_DEPTH["postgres"])
-    exact = held.path == path and held.scope in by_depth.get(len(path), _OBJECTS)
-    return exact or (not column and held.path == path[:-1] and held.scope is ScopeKind.TABLE)
+        return True
+    return bool(held.path) and path[: len(held.path)] == held.path
 
 
 def part_of(held: Grant, path: Path) -> bool:

@@ -202,13 +202,18 @@ def _take_back(found: Mapping[str, _Held], engine: str, grants: Iterable[Grant],
             continue
         if revoke.principal in found and covers(engine, revoke, path):
             held = found[revoke.principal]
-            held.whole = [g for g in held.whole if g.scope is not ScopeKind.GLOBAL and g.privilege != "OWNERSHIP"]
+            held.whole = [g for g in held.whole if not _loses(g, revoke)]
+
+
+def _loses(grant: Grant, revoke: Grant) -> bool:
+    of_column = revoke.scope is ScopeKind.COLUMN and grant.scope is ScopeKind.TABLE  # of SQL Server
+    return of_column or grant.scope is ScopeKind.GLOBAL or grant.privilege == "OWNERSHIP"
 
 
 def _by_nature(
     found: Mapping[str, _Held], rules: EngineRules, principal: Principal, name: str, privilege: str, path: Path
 ) -> None:
-    if rules.all_seeing and principal.superuser:
+    if rules.all_seeing and principal.superuser and principal.part in ("", *path[:1]):
         found[name].why = "superuser"
     if not principal.system and principal.kind is not PrincipalKind.ROLE:
         return

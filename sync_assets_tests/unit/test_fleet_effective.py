@@ -250,15 +250,30 @@ def test_a_denial_of_sql_server_wins_over_rights_by_whatever_role_but_not_over_s
     assert "col" not in may(found, "sqlserver", "SELECT", *TABLE, "id")
 
 
-def test_oracle_any_table_and_read() -> None:
+def test_oracle_any_table_read_and_containers() -> None:
     rights = [
         Grant("a", ScopeKind.GLOBAL, (), "SELECT ANY TABLE"),
-        Grant("b", ScopeKind.TABLE, ("HR", "EMP"), "READ"),
-        Grant("c", ScopeKind.TABLE, ("HR", "EMP"), "UPDATE"),
+        Grant("PDB1.b", ScopeKind.DATABASE, ("PDB1",), "READ ANY TABLE"),
+        Grant("PDB2.b", ScopeKind.DATABASE, ("PDB2",), "READ ANY TABLE"),
+        Grant("c", ScopeKind.TABLE, ("PDB1", "HR", "EMP"), "READ"),
+        Grant("d", ScopeKind.SCHEMA, ("PDB1", "HR"), "SELECT ANY TABLE"),
+        Grant("e", ScopeKind.TABLE, ("PDB1", "HR", "EMP"), "UPDATE"),
     ]
-    found = state([account(n) for n in "abc"], rights)
-    assert may(found, "oracle", "SELECT", "HR", "EMP") == {"a", "b"}
-    assert may(found, "oracle", "UPDATE", "HR", "EMP") == {"c"}
+    people = [*map(account, ["a", "PDB1.b", "PDB2.b", "c", "d", "e"]), account("PDB2.SYS", superuser=True, part="PDB2")]
+    found = state(people, rights)
+    assert may(found, "oracle", "SELECT", "PDB1", "HR", "EMP") == {"a", "PDB1.b", "c", "d"}
+    assert may(found, "oracle", "UPDATE", "PDB1", "HR", "EMP") == {"e"}
+    assert "PDB2.SYS" in may(found, "oracle", "UPDATE", "PDB2", "HR", "EMP")
+
+
+def test_sql_server_takes_a_column_out_of_a_right_on_its_table() -> None:
+    rights = [
+        Grant("app", ScopeKind.TABLE, TABLE, "SELECT"),
+        Grant("app", ScopeKind.COLUMN, (*TABLE, "id"), "SELECT", Effect.PARTIAL_REVOKE),
+    ]
+    found = state([account("app")], rights)
+    assert may(found, "sqlserver", "SELECT", *TABLE, "name") == {"app"}
+    assert may(found, "sqlserver", "SELECT", *TABLE, "id") == set()
 
 
 def test_owners_of_postgres_may_all_but_what_they_took_from_themselves() -> None:

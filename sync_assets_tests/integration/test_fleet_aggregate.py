@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -58,8 +59,8 @@ class World:
 
     def adopt(self, instance: str, first: date, until: date | None = None) -> None:
         self.admin.execute(
-            "insert into sync_assets.fleet_instance (fleet, instance, engine, volume_bytes) values (%s, %s, 'mysql', 1000000)"
-            " on conflict do nothing",
+            "insert into sync_assets.fleet_instance (fleet, instance, engine, volume_bytes)"
+            " values (%s, %s, 'mysql', 1000000) on conflict do nothing",
             [self.fleet, instance],
         )
         self.admin.execute(
@@ -188,7 +189,8 @@ day_of_an_instance = st.one_of(st.none(), databases, databases, databases)
 
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[PeriodName, dict[str, tuple[int, int | None, list[Sizes | None]]]]:
-    name = draw(st.sampled_from(["day", "week", "week", "month"]))
+    kinds: list[PeriodName] = ["day", "week", "week", "month"]
+    name = draw(st.sampled_from(kinds))
     length = {"day": 2, "week": 14, "month": 61}[name]
     fleet = {}
     for instance in draw(st.sampled_from([["x"], ["x", "y"], ["x", "y", "华东"]])):
@@ -228,8 +230,8 @@ def test_agrees_with_plain_python(
             if found is not None:
                 wanted[instance, *key] = found, told_database(world, instance, key, period.previous)
     assert set(rows) == set(wanted)
-    for key, row in rows.items():
-        agrees(row, *wanted[key], threshold)
+    for place, row in rows.items():
+        agrees(row, *wanted[place], threshold)
     missing = [n for n in sorted(fleet) if told_instance(world, n, period).share < 1 and world.expected(n, period)]
     assert sorted(summary.missing_instances) == missing
     assert (summary.status == "complete") == (bool(fleet_now.expected) and not missing)
@@ -328,11 +330,9 @@ def test_a_dropped_database_is_not_missing_but_a_day_that_nobody_saw_is(world: W
     world.adopt("i", MONDAY)
     for n, day in enumerate(days):
         if n != 3:  # nobody saw Thursday; `gone` was there on Wednesday and not on Friday
-            world.see(
-                "i",
-                day,
-                {("keep", ""): 7} | ({("gone", ""): 1} if n < 3 else {}) | ({("born", ""): 2} if n > 4 else {}),
-            )
+            sizes: Sizes = {("keep", ""): 7}
+            sizes |= {("gone", ""): 1} if n < 3 else {("born", ""): 2} if n > 4 else {}
+            world.see("i", day, sizes)
     world.aggregate(week())
     rows = world.rows(week())
     assert (rows["i", "gone", ""].expected_days, rows["i", "gone", ""].missing_days) == (4, (days[3],))
@@ -405,9 +405,8 @@ def test_d7_a_period_is_the_same_whenever_it_is_asked_for(world: World) -> None:
     before = world.stored()
     for n in range(0, 400, 80):
         now = LATER + timedelta(days=n, hours=n)
-        assert (
-            not PeriodStore(world.periods._sessions, lambda now=now: now).aggregate("f", week(), 0.8, SHANGHAI).changed
-        )  # type: ignore[misc]
+        later = PeriodStore(world.periods._sessions, partial(now.astimezone, UTC))
+        assert not later.aggregate("f", week(), 0.8, SHANGHAI).changed
     assert world.stored() == before
 
 

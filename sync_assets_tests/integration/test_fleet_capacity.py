@@ -69,7 +69,7 @@ def capacity(store: PostgresStore, admin: psycopg.Connection[Any]) -> CapacitySt
 
 def everything(admin: psycopg.Connection[Any]) -> list[Any]:
     """All rows of all tables that `record` writes, with the places where they lie."""
-    return [admin.execute(f"select ctid, t.* from sync_assets.{name} t order by 1").fetchall() for name in TABLES]  # type: ignore[arg-type]
+    return [admin.execute(f"select ctid, t.* from sync_assets.{name} t order by 1").fetchall() for name in TABLES]
 
 
 class BreaksAt(Sessions):
@@ -154,7 +154,7 @@ def test_d4_the_total_is_the_sum_or_there_is_no_commit(capacity: CapacityStore, 
     )
     for statement in wrong:
         with pytest.raises(psycopg.errors.CheckViolation, match="is not the sum"):
-            admin.execute(statement)  # type: ignore[arg-type]
+            admin.execute(statement)
         assert everything(admin) == before
 
 

@@ -65,6 +65,7 @@ select i.period, i.starts, i.ends,
            hashtextextended(extract(epoch from c.observed_at)::text, e.day - date '2000-01-01') as seed
       from numbered e
       join sync_assets.fleet_capacity c on c.fleet = %(fleet)s and c.instance = e.instance and c.day = e.day
+       and c.day >= (select before from input) and c.day < (select ends from input)   -- for the index by day
     window nearest as (partition by e.instance, e.now order by e.day)
 ), whole as materialized (                   -- days of the fleet
     select e.now, e.day, bool_and(coalesce(l.known, false)) as whole, sum(l.total_bytes)::bigint as bytes,
@@ -72,8 +73,11 @@ select i.period, i.starts, i.ends,
       from expected e left join listed l on l.instance = e.instance and l.day = e.day
      group by e.now, e.day
 ), instance_now as (
-    select w.instance, w.days,
+    select w.instance, w.days, count(*) filter (where l.known) as present,
            array_agg(l.day) filter (where l.known) as xs, array_agg(l.total_bytes) filter (where l.known) as ys,
+           min(l.day) filter (where l.known) as first_day, max(l.day) filter (where l.known) as last_day,
+           min(l.total_bytes) filter (where l.known) as least, max(l.total_bytes) filter (where l.known) as most,
+           avg(l.total_bytes) filter (where l.known)::float8 as mean,
            sum(hashint8extended(l.total_bytes, l.seed)) filter (where l.known) as digest
       from wanted w left join listed l on l.instance = w.instance and l.now
      where w.now group by w.instance, w.days
@@ -84,8 +88,11 @@ select i.period, i.starts, i.ends,
      where not w.now group by w.instance, w.days
 ), database_now as (                         -- expected: between the neighbours that were there without it
     select l.instance, z.database, z.incarnation, min(l.after_nth) as after_nth, max(l.until_nth) as until_nth,
+           count(z.bytes) as present,
            array_agg(l.day) filter (where z.bytes is not null) as xs,
            array_agg(z.bytes) filter (where z.bytes is not null) as ys,
+           min(l.day) filter (where z.bytes is not null) as first_day, max(l.day) filter (where z.bytes is not null) as last_day,
+           min(z.bytes) as least, max(z.bytes) as most, avg(z.bytes)::float8 as mean,
            sum(hashint8extended(z.bytes, l.seed)) as digest
       from listed l
       join sync_assets.fleet_database_size z on z.fleet = %(fleet)s and z.instance = l.instance and z.day = l.day
@@ -101,60 +108,57 @@ select i.period, i.starts, i.ends,
 ), series as (
     select 'fleet' as level, '' as instance, '' as database, '' as incarnation, i.input_hash as input,
            coalesce(array_agg(w.day order by w.day) filter (where w.now), '{}') as days,
+           count(*) filter (where w.now and w.whole) as present,
            array_agg(w.day) filter (where w.now and w.whole) as xs,
            array_agg(w.bytes) filter (where w.now and w.whole) as ys,
+           min(w.day) filter (where w.now and w.whole) as first_day, max(w.day) filter (where w.now and w.whole) as last_day,
+           min(w.bytes) filter (where w.now and w.whole) as least, max(w.bytes) filter (where w.now and w.whole) as most,
+           avg(w.bytes) filter (where w.now and w.whole)::float8 as mean,
            coalesce(sum(w.known) filter (where w.now), 0)::float8 as known,
            coalesce(sum(w.instances) filter (where w.now), 0)::float8 as asked,
            avg(w.bytes) filter (where not w.now and w.whole)::float8 as mean_before,
            count(*) filter (where not w.now and w.whole) as present_before, count(*) filter (where not w.now) as expected_before
       from input i left join whole w on true group by i.input_hash
     union all
-    select 'instance', n.instance, '', '', n.digest::text, n.days, n.xs, n.ys,
-           coalesce(cardinality(n.xs), 0), cardinality(n.days), b.mean, b.present, b.expected
+    select 'instance', n.instance, '', '', n.digest::text, n.days, n.present, n.xs, n.ys, n.first_day, n.last_day,
+           n.least, n.most, n.mean, n.present, cardinality(n.days), b.mean, b.present, b.expected
       from instance_now n left join instance_before b on b.instance = n.instance
     union all
     select 'database', n.instance, n.database, n.incarnation, n.digest::text, w.days[n.after_nth + 1 : n.until_nth - 1],
-           n.xs, n.ys, coalesce(cardinality(n.xs), 0), n.until_nth - n.after_nth - 1, b.mean, b.present, b.expected
+           n.present, n.xs, n.ys, n.first_day, n.last_day, n.least, n.most, n.mean,
+           n.present, n.until_nth - n.after_nth - 1, b.mean, b.present, b.expected
       from database_now n
       join wanted w on w.instance = n.instance and w.now
       left join database_before b
         on b.instance = n.instance and b.database = n.database and b.incarnation = n.incarnation
-), pair as materialized (
-    select a as i, b as j from input, generate_series(1, ends - starts) as b, generate_series(1, b - 1) as a
 ), result as materialized (
     select s.level, s.instance, s.database, s.incarnation,
            case when s.known = 0 then 'empty' when s.known = s.asked then 'complete' else 'partial' end as status,
-           cardinality(s.days) as expected_days, n.present as present_days,
-           case when n.present = cardinality(s.days) then '{}'
+           cardinality(s.days) as expected_days, s.present as present_days,
+           case when s.present = cardinality(s.days) then '{}'
                 else array(select d from unnest(s.days) as d where d <> all (coalesce(s.xs, '{}')) order by d)
            end as missing_days,
            case when s.level = 'fleet' then array(
-               select o.instance from instance_now o
-                where coalesce(cardinality(o.xs), 0) < cardinality(o.days) order by o.instance) else '{}'
+               select o.instance from instance_now o where o.present < cardinality(o.days) order by o.instance) else '{}'
            end as missing_instances,
            s.known / nullif(s.asked, 0) as completeness,
-           v.first_bytes, v.last_bytes, m.min_bytes, m.max_bytes, m.mean_bytes, m.p95_bytes,
-           case when n.present > 1 then v.last_bytes - v.first_bytes end as change_bytes,
-           case when n.present < 2 then null when m.min_bytes = m.max_bytes then 0::float8 else
-               (select percentile_cont(0.5) within group (order by (s.ys[p.j] - s.ys[p.i])::float8 / (s.xs[p.j] - s.xs[p.i]))
-                  from pair p where p.j <= n.present)
+           s.ys[array_position(s.xs, s.first_day)] as first_bytes, s.ys[array_position(s.xs, s.last_day)] as last_bytes,
+           s.least as min_bytes, s.most as max_bytes, s.mean as mean_bytes,
+           (select percentile_cont(0.95) within group (order by y) from unnest(s.ys) as y) as p95_bytes,
+           case when s.present > 1 then s.ys[array_position(s.xs, s.last_day)] - s.ys[array_position(s.xs, s.first_day)]
+           end as change_bytes,
+           case when s.present < 2 then null when s.least = s.most then 0::float8 else   -- unnest: half the time of [i], [j]
+               (select percentile_cont(0.5) within group (order by (b.y - a.y)::float8 / (b.x - a.x))
+                  from unnest(s.xs, s.ys) as a(x, y) join unnest(s.xs, s.ys) as b(x, y) on b.x > a.x)
            end as slope_bytes,
-           case when n.present >= %(threshold)s * cardinality(s.days)
+           case when s.present >= %(threshold)s * cardinality(s.days)
                  and s.present_before >= %(threshold)s * s.expected_before
-                then m.mean_bytes / nullif(s.mean_before, 0) - 1 end as growth,
+                then s.mean / nullif(s.mean_before, 0) - 1 end as growth,
            case when s.level = 'fleet' then s.input else
-               md5(concat_ws(';', %(formula)s::text, s.input, n.present, hash_array_extended(s.days, 0),
+               md5(concat_ws(';', %(formula)s::text, s.input, s.present, hash_array_extended(s.days, 0),
                              coalesce(s.mean_before::text, '-'), s.present_before, s.expected_before))
            end as input_hash
       from series s
-     cross join lateral (select coalesce(cardinality(s.xs), 0) as present) n
-     cross join lateral (
-           select min(y) as min_bytes, max(y) as max_bytes, avg(y)::float8 as mean_bytes,
-                  percentile_cont(0.95) within group (order by y) as p95_bytes
-             from unnest(s.ys) as y) m
-     cross join lateral (
-           select s.ys[array_position(s.xs, min(x))] as first_bytes, s.ys[array_position(s.xs, max(x))] as last_bytes
-             from unnest(s.xs) as x) v
 )
 
 -- write: after `result`. What is as it was is not touched; what no longer belongs to the inputs goes

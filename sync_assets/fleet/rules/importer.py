@@ -20,7 +20,7 @@ from sync_assets.fleet.rules.documents import SHIPPED, RuleClass, RuleSet, load,
 from sync_assets.fleet.rules.flat import translate
 from sync_assets.fleet.rules.fourth import modernised
 from sync_assets.fleet.rules.language import Invalid, parse
-from sync_assets.fleet.rules.legacy import ENGINES, NotImportable, Translation
+from sync_assets.fleet.rules.legacy import ENGINES, NotImportable
 from sync_assets.fleet.rules.registry import SIGNATURES
 from sync_assets.fleet.rules.text import read
 
@@ -210,6 +210,3 @@ def _expression(row: Mapping[str, Any]) -> Mapping[str, Any]:
 def listed_notes(notes: Iterable[Note]) -> Iterator[str]:
     """The notes as lines, what was not imported first."""
     yield from map(str, sorted(notes, key=lambda n: (n.imported, n.rule != "", n.rule)))
-
-
-__all__ = ["Imported", "Note", "Translation", "import_rules", "listed_notes"]

@@ -1,4 +1,4 @@
-"""Writes yaml.md, cli.md, errors.md and type-map.md beside this file from the code that they describe.
+"""Writes yaml.md, cli.md, errors.md, type-map.md and fleet-rules.md beside this file from the code that they describe.
 
     python docs/reference/generate.py --write     write them
     python docs/reference/generate.py             say which are out of date; exit code 1 if any is
@@ -24,6 +24,7 @@ from pydantic_core import PydanticUndefined
 from sync_assets.cli import root as command
 from sync_assets.databases.typemap_pages import type_map
 from sync_assets.feishu.codes import CATALOGUE, Action
+from sync_assets.fleet.rules.pages import rules_page
 from sync_assets.project import replica_spec, spec
 
 HERE = Path(__file__).parent
@@ -346,6 +347,7 @@ WRITERS: Mapping[str, Callable[[], str]] = {
     "cli.md": cli_reference,
     "errors.md": errors_reference,
     "type-map.md": lambda: f"{NOTE}\n{type_map()}",
+    "fleet-rules.md": lambda: f"{NOTE}\n{rules_page()}",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -250,3 +251,11 @@ def test_every_function_says_what_it_is_for() -> None:
     for name, function in FUNCTIONS.items():
         assert function.about and function.signature.name == name
         assert all(p.about for p in function.signature.parameters)
+
+
+def test_the_example_of_the_page_is_right() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "fleet-rules.md").read_text("utf-8")
+    lines = text.split("one document:")[1].split("An account may")[0].splitlines()
+    example = "\n".join(line[4:] for line in lines)
+    rules = load([("shipped", shipped()), ("example", example)])
+    assert {"dba/by-name", "dba-without-password"} <= {r.id for r in rules.rules}

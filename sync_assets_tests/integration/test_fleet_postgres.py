@@ -236,7 +236,7 @@ def test_round_trips_do_not_grow_with_the_accounts(server: Server, grants: tuple
 @pytest.mark.parametrize("version", [120000, 150000, 180000])
 def test_the_statements_of_other_versions_run_here_too(server: Server, version: int) -> None:
     """What 12 to 15 are asked of memberships, 16 still understands; so their statements are at least SQL."""
-    with closing(Session(args_of(server))) as session:
+    with closing(Session(args_of(server, database="postgres"))) as session:
         then, now = session.ask(statements.cluster(version, True)), session.ask(statements.cluster(160000, True))
     assert then["principals"] == now["principals"]
     assert set(then["memberships"]) == set(now["memberships"])

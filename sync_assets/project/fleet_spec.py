@@ -35,9 +35,13 @@ _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGTP]?I?B)?\s*", re.IGNORECASE)
 
 
 def size_in_bytes(text: object) -> object:
-    """``500GB``, ``1.5 TiB`` or a number of bytes as an integer; what is neither stays, for the model to refuse."""
-    match = _SIZE.fullmatch(text) if isinstance(text, str) else None
-    return int(float(match[1]) * _UNITS[(match[2] or "").upper()]) if match else text
+    """``500GB``, ``1.5 TiB`` or digits as bytes; what is no text stays as it is. Raises ValueError for another text."""
+    if not isinstance(text, str):
+        return text
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError("is no size -> bytes, or with a unit: 500GB, 1.5TiB")
+    return int(float(match[1]) * _UNITS[(match[2] or "").upper()])
 
 
 Size = Annotated[int, BeforeValidator(size_in_bytes), Field(gt=0, description="bytes, or 500GB, 1.5TiB")]

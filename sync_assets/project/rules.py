@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -184,7 +185,8 @@ def _references(document: Document, known: dict[str, Connection], pieces: Pieces
 def _of_fleet(document: Document, known: dict[str, Connection], pieces: Pieces) -> Iterator[Trouble]:
     from sync_assets.project import fleet_rules
 
-    yield from fleet_rules.of_fleet(document.attributes, known, lambda name: _may_exist(name, pieces))
+    may_exist = partial(_may_exist, pieces=pieces)
+    yield from fleet_rules.of_fleet(document.attributes, document.path, known, may_exist)
 
 
 def _may_exist(name: str, pieces: Pieces) -> bool:

@@ -24,6 +24,7 @@ from sync_assets.project.fleet.items import Item, ItemState
 from sync_assets.project.fleet.members import Member
 from sync_assets.project.fleet.reasons import reason_of
 from sync_assets.project.fleet.record import recorded
+from sync_assets.project.fleet_rules import load_rules
 from sync_assets.store.control import PostgresStore
 from sync_assets.store.fleet.accounts import AccountStore, Newest
 from sync_assets.store.fleet.capacity import CapacityStore
@@ -32,18 +33,7 @@ from sync_assets.store.fleet.classes import ClassStore
 
 def rules_of(fleet: PlacedFleet) -> documents.RuleSet:
     """The rules of a fleet: those that are shipped, and its own files. Raises `Stop` with every fault."""
-    return documents.load([(name, _text(fleet, name)) for name in fleet.spec.classification.rules])
-
-
-def _text(fleet: PlacedFleet, name: str) -> str:
-    if name == documents.SHIPPED:
-        return documents.shipped()
-    path = fleet.path.parent / name
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        hint = "write `shipped`, or the path of a UTF-8 file, relative to the fleet's YAML"
-        raise Stop(f"the rules {name} cannot be read ({type(error).__name__})", hint=hint, code="rules") from None
+    return load_rules(fleet.path, fleet.spec.classification.rules)
 
 
 def classify(

@@ -197,7 +197,7 @@ def _made(
     rows: Mapping[str, Sequence[Row]], reading: Reading, trips: int,
 ) -> AccountReading:  # fmt: skip
     sections = dict(states)
-    granted = tuple(_all_grants(rows, reading))
+    granted = tuple({g.key: g for g in _all_grants(rows, reading)}.values())
     if server.flavour == "MySQL" and server.version < (8,):
         sections[_MEMBERSHIPS] = _NO_ROLES
     if any(row[4] for row in rows.get("mask", ())):

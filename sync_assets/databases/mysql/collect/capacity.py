@@ -96,22 +96,22 @@ def _compound(texts: Sequence[str]) -> str:
 
 
 def _ask_mysql(line: Line, version: Version) -> dict[str, Answer]:
+    """What was refused is InnoDB's files, the only part that needs a right: the rest is asked again without them."""
     texts = {name: _text(name, False, version) for name in _UNION}
     whole = line.ask("\nunion all\n".join(texts.values()))
-    if isinstance(whole, Found):
-        found: dict[str, Answer] = {n: Found([r for r in whole.rows if r[0] in _TAGS[n]]) for n in _UNION}
+    if isinstance(whole, Refusal):
+        rest = line.ask("\nunion all\n".join(text for name, text in texts.items() if name != "spaces"))
+        answers = {name: _tagged(rest, name) for name in _UNION} | {"spaces": whole}
     else:
-        found = {name: line.ask(text) for name, text in _singly(texts).items()}
-    return found | {"binlogs": line.ask(str(_SQL["binlogs"]))}
+        answers = {name: _tagged(whole, name) for name in _UNION}
+    return answers | {"binlogs": line.ask(str(_SQL["binlogs"]))}
 
 
 _TAGS = {"facts": ("fact", "right"), "spaces": ("space",), "databases": ("database",), "tables": ("table",)}
 
 
-def _singly(texts: Mapping[str, str]) -> dict[str, str]:
-    """What may be refused for itself by itself, and the rest, which may be read by everybody, in one."""
-    rest = "\nunion all\n".join(text for name, text in texts.items() if name != "spaces")
-    return {"facts": rest, "spaces": texts["spaces"]}
+def _tagged(answer: Answer, name: str) -> Answer:
+    return answer if isinstance(answer, Refusal) else Found([r for r in answer.rows if r[0] in _TAGS[name]])
 
 
 def _text(name: str, mariadb: bool, version: Version) -> str:

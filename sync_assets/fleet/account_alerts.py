@@ -115,9 +115,10 @@ def _shown(right: str) -> str:
 
 
 def _open_login(engine: str, one: Principal) -> Iterator[str]:
+    """PostgreSQL lets nobody in by a password that is not there: pg_hba.conf decides, which is not collected."""
     if one.kind is not PrincipalKind.USER or one.can_login is False or one.locked is True:
         return
-    if one.has_password is False:
+    if one.has_password is False and engine != "postgres":
         yield "may log in without a password"
     elif engine == "mysql" and one.name.startswith("@") and one.name.count("@") == 1:
         yield "lets everybody in: it is an account without a name"

@@ -196,6 +196,7 @@ def test_anonymous_and_passwordless_logins() -> None:
     assert told(BASE, changed(user("new@%", has_password=None))) == [], "not known is not open"
     assert told(BASE, changed(role("r@", has_password=False))) == []
     assert told(BASE, changed(user("@localhost")), engine="postgres") == [], "a name like another one there"
+    assert told(BASE, changed(user("new", has_password=False)), engine="postgres") == [], "nobody gets in by it"
 
 
 # -- the first look

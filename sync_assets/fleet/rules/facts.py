@@ -249,7 +249,7 @@ class AccountFacts:
         flags = [one.can_login, one.superuser, one.locked, one.has_password, one.system, self.expired()]
         others = [(name, here.digest(name)) for name in siblings(self)]
         return _hash([here.ground, one.name, one.kind, one.incarnation, flags, one.attributes, reach, ages, others,
-                      here.superusers.get(one.name), len(here.members_of.get(one.name, ()))])  # fmt: skip
+                      here.superusers.get(one.name), sorted(m.admin for m in here.members_of.get(one.name, ()))])  # fmt: skip
 
 
 VIAS = ("direct", "effective", "reachable")

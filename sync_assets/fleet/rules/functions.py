@@ -275,8 +275,10 @@ def has_inactive_role(account: AccountFacts, args: Arguments) -> Verdict:
 
 
 def is_unused_role(account: AccountFacts, args: Arguments) -> Verdict:
+    """Who made a role administers it (MariaDB, PostgreSQL 16): that is no use of it."""
     here, one = account.instance, account.principal
-    if one.kind is not PrincipalKind.ROLE or here.members_of.get(one.name) or here.grants_of.get(one.name):
+    members = [m for m in here.members_of.get(one.name, ()) if not m.admin]
+    if one.kind is not PrincipalKind.ROLE or members or here.grants_of.get(one.name):
         return FALSE
     missing = [*_own(account), *_roles_missing(account), *lacking(here, SectionName.GRANTS)]
     return unknown(missing) if missing else TRUE

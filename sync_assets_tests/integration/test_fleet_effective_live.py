@@ -83,7 +83,8 @@ def _random_acls(db: ScratchDatabase, chance: random.Random) -> list[str]:
         ]))  # fmt: skip
     for _ in range(chance.randrange(8)):
         member, role = chance.sample(range(len(quote)), 2)
-        made.append(f"grant {quote[min(member, role)]} to {quote[max(member, role)]}")
+        how = chance.choice(["", "", " with inherit false", " with set false", " with inherit true, set false"])
+        made.append(f"grant {quote[min(member, role)]} to {quote[max(member, role)]}{how}")
     made += [
         f"grant {r} to {chance.choice(quote)}"
         for r in ("pg_read_all_data", "pg_write_all_data")
@@ -92,7 +93,7 @@ def _random_acls(db: ScratchDatabase, chance: random.Random) -> list[str]:
     return made
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(20))
 def test_postgres_agrees_on_who_may_what(pg_db: ScratchDatabase, pg_roles: list[str], seed: int) -> None:
     made = _random_acls(pg_db, random.Random(seed))
     pg_db.execute(*made)
@@ -123,7 +124,7 @@ def _answers(db: ScratchDatabase, question: str) -> tuple[set[str], set[str]]:
     """Who has it now; who has it or may SET ROLE to somebody who has."""
     asked = question.replace("%s", "r.oid")
     now = db.execute(f"select r.rolname from pg_roles r where {asked}")
-    member = "exists (select from pg_roles r where pg_has_role(m.oid, r.oid, 'MEMBER') and "
+    member = "exists (select from pg_roles r where pg_has_role(m.oid, r.oid, 'SET') and "
     later = db.execute(f"select m.rolname from pg_roles m where {member}{asked})")
     return {row[0] for row in now}, {row[0] for row in later}
 
@@ -140,7 +141,7 @@ def _same_needs(db: ScratchDatabase, ours: tuple[Holder, ...], schema: str) -> N
 
 
 def _superusers(db: ScratchDatabase) -> set[str]:
-    some = "exists (select from pg_roles s where s.rolsuper and pg_has_role(m.oid, s.oid, 'MEMBER'))"
+    some = "exists (select from pg_roles s where s.rolsuper and pg_has_role(m.oid, s.oid, 'SET'))"
     rows = db.execute(f"select m.rolname from pg_roles m where {some}")
     return {row[0] for row in rows}
 

@@ -17,8 +17,10 @@ from sync_assets.databases.oracle import errors
 from sync_assets.databases.oracle.collect import OracleCollector, session
 from sync_assets.databases.oracle.collect.questions import Questions
 from sync_assets.engine.errors import Retry, Stop
+from sync_assets.fleet.effective import superusers, who
 from sync_assets.fleet.model import (
     AccountReading,
+    AccountState,
     CapacityReading,
     Grant,
     Principal,
@@ -28,6 +30,7 @@ from sync_assets.fleet.model import (
     SectionName,
     Status,
 )
+from sync_assets.fleet.state import ChangeKind, completed, diff
 
 AT = datetime(2026, 3, 3, tzinfo=UTC)
 MADE = "2024-01-01T00:00:00"
@@ -576,3 +579,33 @@ def test_what_must_be_given_is_named() -> None:
 def test_it_is_found_by_its_name() -> None:
     assert "oracle" in collected()
     assert isinstance(open_collector("oracle", ConnectionArgs("erp")), OracleCollector)
+
+
+# -- what the rest of the fleet makes of it
+
+
+def test_d16_superusers_are_found_through_nested_roles_and_the_password_file() -> None:
+    read = accounts({
+        "users": [a_user("SYS", shipped="Y"), a_user("HR"), a_user("OPS"), a_user("APP")],
+        "roles": [("0", "DBA", "NONE", "Y", "YES"), ("0", "TEAM", "NONE", "N", "NO")],
+        "memberships": [("0", "TEAM", "DBA", "NO", "NO", "TEAM"), ("0", "HR", "TEAM", "NO", "YES", None)],
+        "grants": [a_grant("object", "PUBLIC", "SELECT", "HR", "TABLE", "HR", "EMP")],
+        "password_file": [("0", "OPS", "TRUE", "FALSE", "FALSE", "FALSE", "FALSE")],
+    })  # fmt: skip
+    state = completed(AccountState(), read)
+    assert set(superusers(state)) == {"SYS", "DBA", "TEAM", "HR", "OPS"}
+    readers = {h.principal for h in who(state, "oracle", "SELECT", ("ORCL", "HR", "EMP"), AT)}
+    assert {"APP", "HR", "OPS"} <= readers
+
+
+def test_5_3_2_a_container_that_was_closed_since_keeps_its_accounts() -> None:
+    before = completed(AccountState(), in_root())
+    shut = {name: [row for row in rows if row[0] != "3"] for name, rows in {
+        "users": [a_user("SYS", con=c, shipped="Y") for c in "13"],
+        "memberships": [(c, "SYS", "DBA", "YES", "YES", None) for c in "13"],
+        "grants": [a_grant("system", "SYS", "CREATE SESSION", con=c) for c in "13"],
+    }.items()}  # fmt: skip
+    assert diff(before, completed(before, in_root(**shut))) == ()
+    left = [row for row in ROOT["containers"] if row[0] != "3"]
+    kinds = {c.kind for c in diff(before, completed(before, in_root(**shut, containers=left)))}
+    assert kinds == {ChangeKind.DROPPED, ChangeKind.LEFT, ChangeKind.REVOKED}

@@ -19,8 +19,10 @@ from sync_assets.databases.sqlserver import errors
 from sync_assets.databases.sqlserver.collect import SqlServerCollector, batches, session
 from sync_assets.databases.sqlserver.collect.naming import inside, login
 from sync_assets.engine.errors import Retry, Stop
+from sync_assets.fleet.effective import superusers, who
 from sync_assets.fleet.model import (
     AccountReading,
+    AccountState,
     CapacityReading,
     Effect,
     Grant,
@@ -30,6 +32,7 @@ from sync_assets.fleet.model import (
     SectionName,
     Status,
 )
+from sync_assets.fleet.state import ChangeKind, completed, diff
 
 AT = datetime(2026, 3, 3, tzinfo=UTC)
 MADE = "2024-01-01T00:00:00"
@@ -512,3 +515,35 @@ def test_without_the_driver_the_extra_is_named() -> None:
 def test_it_is_found_by_its_name() -> None:
     assert "sqlserver" in collected()
     assert isinstance(open_collector("sqlserver", ConnectionArgs("erp")), SqlServerCollector)
+
+
+# -- what the rest of the fleet makes of it
+
+
+def test_d16_superusers_and_denials_are_found_through_logins_users_and_nested_roles() -> None:
+    read = accounts(
+        a_database("d"), a_login("bob"), a_login("eve"), a_login(r"CORP\ops", "G"), a_login("sysadmin", "R", fixed="1"),
+        a_login("public", "R"), a_user("d", "bob", owner="bob"), a_user("d", "eve", owner="eve", id_="6"),
+        a_user("d", "readers", "R", "NONE", id_="7"), a_user("d", "public", "R", "NONE", id_="0"),
+        ("member", "", r"CORP\ops", "sysadmin"),
+        ("member", "d", "bob", "readers"), ("member", "d", "eve", "readers"),
+        a_grant("d", "readers", "G", "SELECT", "SCHEMA", "dbo", None, None),
+        a_grant("d", "eve", "D", "SELECT", "OBJECT_OR_COLUMN", "dbo", "U", "orders"),
+    )  # fmt: skip
+    state = completed(AccountState(), read)
+    assert set(superusers(state)) == {r"CORP\ops", "sysadmin"}
+    readers = {h.principal for h in who(state, "sqlserver", "SELECT", ("d", "dbo", "orders"), AT) if h.now}
+    assert {"bob", r"CORP\ops"} <= readers
+    assert not readers & {"eve", "public", "[d].[eve]", "[d].[public]"}
+    assert "eve" in {h.principal for h in who(state, "sqlserver", "SELECT", ("d", "dbo", "others"), AT)}
+
+
+def test_5_3_2_a_database_that_was_closed_since_keeps_its_users_and_loses_nobody_else() -> None:
+    rows = [a_database("d"), a_database("e"), a_login("bob"), a_user("d", "bob", owner="bob"), a_user("e", "eve"),
+            a_grant("d", "bob", "G", "SELECT", "SCHEMA", "dbo", None, None)]  # fmt: skip
+    before = completed(AccountState(), accounts(*rows))
+    shut = completed(before, accounts(a_database("d", enter="0"), *rows[1:3], a_user("e", "eve")))
+    assert diff(before, shut) == ()
+    gone = completed(before, accounts(*rows[1:3], a_user("e", "eve")))
+    assert {c.kind for c in diff(before, gone)} == {ChangeKind.DROPPED, ChangeKind.LEFT, ChangeKind.REVOKED}
+    assert "[d].[bob]" not in gone.principals

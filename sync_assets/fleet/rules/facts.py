@@ -248,8 +248,9 @@ class AccountFacts:
         ages = [self.days_since(a) for a in ("password_changed_at", "last_seen_at")]
         flags = [one.can_login, one.superuser, one.locked, one.has_password, one.system, self.expired()]
         others = [(name, here.digest(name)) for name in siblings(self)]
+        members = sorted(m.admin for m in here.members_of.get(one.name, ()))
         return _hash([here.ground, one.name, one.kind, one.incarnation, flags, one.attributes, reach, ages, others,
-                      here.superusers.get(one.name), sorted(m.admin for m in here.members_of.get(one.name, ()))])  # fmt: skip
+                      here.superusers.get(one.name), members])  # fmt: skip
 
 
 VIAS = ("direct", "effective", "reachable")

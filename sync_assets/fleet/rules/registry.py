@@ -97,7 +97,8 @@ _MAY = (
     _f("has_dangling_grant", "Holds a right of its own in a database that is not there", say.has_dangling_grant),
     _f("has_inactive_role", "Was given a role that is not on at login, and that it does not administer",
        say.has_inactive_role),
-    _f("is_unused_role", "A role without rights and members but who administers it; what it owns is not known", say.is_unused_role),
+    _f("is_unused_role", "A role without rights and members but who administers it; what it owns is not known",
+       say.is_unused_role),
     _f("differs_by_host", "The same user has other rights on another host (MySQL)", say.differs_by_host),
 )  # fmt: skip
 FUNCTIONS: Mapping[str, Function] = MappingProxyType({f.signature.name: f for f in (*_MAY, *_OWN)})

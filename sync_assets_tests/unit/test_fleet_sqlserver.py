@@ -529,6 +529,7 @@ def test_d16_superusers_and_denials_are_found_through_logins_users_and_nested_ro
         ("member", "d", "bob", "readers"), ("member", "d", "eve", "readers"),
         a_grant("d", "readers", "G", "SELECT", "SCHEMA", "dbo", None, None),
         a_grant("d", "eve", "D", "SELECT", "OBJECT_OR_COLUMN", "dbo", "U", "orders"),
+        a_grant("d", "public", "G", "SELECT", "OBJECT_OR_COLUMN", "app", "U", "open"), a_login("outsider"),
     )  # fmt: skip
     state = completed(AccountState(), read)
     assert set(superusers(state)) == {r"CORP\ops", "sysadmin"}
@@ -536,6 +537,9 @@ def test_d16_superusers_and_denials_are_found_through_logins_users_and_nested_ro
     assert {"bob", r"CORP\ops"} <= readers
     assert not readers & {"eve", "public", "[d].[eve]", "[d].[public]"}
     assert "eve" in {h.principal for h in who(state, "sqlserver", "SELECT", ("d", "dbo", "others"), AT)}
+    everybody = {h.principal for h in who(state, "sqlserver", "SELECT", ("d", "app", "open"), AT)}
+    assert {"bob", "eve"} <= everybody
+    assert "outsider" not in everybody
 
 
 def test_5_3_2_a_database_that_was_closed_since_keeps_its_users_and_loses_nobody_else() -> None:

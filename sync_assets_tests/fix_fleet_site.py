@@ -54,6 +54,7 @@ class FleetSite:
     settings: str = ""
     ports: dict[str, int] = field(default_factory=dict)  # in place of the servers' own, as behind a proxy
     hurry: Hurry = field(default_factory=Hurry)
+    extra: str = ""  # an account that a test made
 
     def yaml(self, *names: str) -> str:
         kinds = {"my": "mysql", "pg": "postgres", "down": "postgres"}

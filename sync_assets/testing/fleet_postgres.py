@@ -1,6 +1,6 @@
 """What PostgreSQL's catalogs say after a script of GRANTs and REVOKEs, worked out without PostgreSQL.
 
-A model of roles, memberships (of version 16), ACLs with their grantors, and default privileges, by the rules of the
+A model of roles, memberships (since version 16), ACLs with their grantors, and default privileges, by the rules of the
 documentation and of the server's own aclupdate and recursive_revoke. It holds what a collector should say of them.
 Knows no SQL and no collector.
 """
@@ -35,12 +35,6 @@ RIGHTS: dict[ScopeKind, tuple[tuple[str, ...], tuple[str, ...]]] = {
 COLUMN_RIGHTS = ("INSERT", "SELECT", "UPDATE", "REFERENCES")
 _UNOWNED = (ScopeKind.COLUMN, ScopeKind.LARGE_OBJECT, ScopeKind.PARAMETER, ScopeKind.LANGUAGE, ScopeKind.DEFAULT)
 _DIFFERENCES = (ScopeKind.LANGUAGE, ScopeKind.DEFAULT)  # of what the server made itself only differences are told
-
-
-def made(kind: ScopeKind, owner: str) -> Acl:
-    """The ACL of a new object without default privileges."""
-    own, everybody = RIGHTS[kind]
-    return {(owner, p, owner): False for p in own} | {(PUBLIC, p, owner): False for p in everybody}
 
 
 @dataclass
@@ -81,6 +75,17 @@ class World:
     roles: dict[str, bool] = field(default_factory=dict)  # name -> INHERIT
     members: dict[tuple[str, str, str], Member] = field(default_factory=dict)  # role, member, grantor
     things: list[Thing] = field(default_factory=list)
+    version: int = 16
+
+    def rights(self, kind: ScopeKind) -> tuple[str, ...]:
+        """What an owner has."""
+        more = ("MAINTAIN",) if kind is ScopeKind.TABLE and self.version >= 17 else ()
+        return RIGHTS[kind][0] + more
+
+    def made(self, kind: ScopeKind, owner: str) -> Acl:
+        """The ACL of a new object without default privileges."""
+        everybody = {(PUBLIC, p, owner): False for p in RIGHTS[kind][1]}
+        return {(owner, p, owner): False for p in self.rights(kind)} | everybody
 
     # -- what a collector should say
 
@@ -200,4 +205,4 @@ class World:
             entry = (owner if who == old else who, right, owner if by == old else by)
             swapped[entry] = swapped.get(entry, False) or option
         thing.acl, thing.owner = swapped, owner
-        thing.usual = made(thing.kind, owner)
+        thing.usual = self.made(thing.kind, owner)

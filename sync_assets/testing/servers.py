@@ -188,10 +188,13 @@ def drop_in_use(admin: psycopg.Connection[Any], name: str, seconds: float = 30) 
 
 
 @contextmanager
-def postgres_server(*, folder: Path | None = None, options: Sequence[str] = ()) -> Iterator[Server]:
-    """A private PostgreSQL. `options` are settings: ``timezone=UTC``. A `folder` that is given is kept."""
+def postgres_server(
+    *, folder: Path | None = None, options: Sequence[str] = (), programs: Path | None = None
+) -> Iterator[Server]:
+    """A private PostgreSQL. `options` are settings: ``timezone=UTC``. A `folder` that is given is kept. `programs` are
+    those of another version: one of `postgres_versions`."""
     with _home(folder, ("postgres", "nobody")) as (home, account):
-        programs = _reachable(postgres_programs(), home, account)
+        programs = _reachable(programs or postgres_programs(), home, account)
         data, log = home / "data", home / "init.log"
         server = Server("postgres", home, lambda port: _postgres(programs, home, port, options), account, 0)
         (home / "password").write_text(server.password)
@@ -277,6 +280,12 @@ def postgres_programs() -> Path:
         if (folder / "postgres").exists() and (folder / "initdb").exists():
             return folder
     raise ServerMissing("PostgreSQL is missing: pip install 'sync-assets[local]' or apt-get install postgresql")
+
+
+def postgres_versions() -> list[Path]:
+    """The programs of every PostgreSQL that came with the one that we use: a wheel brings two."""
+    usual = postgres_programs()
+    return sorted({usual, *usual.parent.parent.glob("pginstall*/bin")})
 
 
 def _program(name: str) -> str:

@@ -31,15 +31,15 @@ from sync_assets.fleet.model import (
     Status,
 )
 from sync_assets.testing.proxy import Proxy
-from sync_assets.testing.servers import Server, free_port, postgres_server
+from sync_assets.testing.servers import Server, free_port, postgres_server, postgres_versions
 
 SALES = "销售"
 LOGIN = "fleet 采集"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with postgres_server(options=("log_statement=all", "log_connections=on")) as server:
+@pytest.fixture(scope="module", params=postgres_versions(), ids=lambda programs: programs.parent.name)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with postgres_server(options=("log_statement=all", "log_connections=on"), programs=request.param) as server:
         server.create_database(SALES)
         yield server
 

@@ -2,7 +2,7 @@
 
 One login for what belongs to the whole server, and one for each further database, at most two of these at once; all
 statements of a login go in one message. So a look costs 1 + D round trips, whatever the number of roles and objects.
-The SQL is in the files beside; `accounts` and `capacity` turn its rows into values. Tried on PostgreSQL 16; the other
+The SQL is in the files beside; `accounts` and `capacity` turn its rows into values. Tried on 16 and 18; the other
 versions follow the documentation of their catalogs (`statements`).
 """
 

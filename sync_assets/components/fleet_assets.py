@@ -100,13 +100,8 @@ def fleet_assets(made: Made) -> list[dg.AssetsDefinition]:
     return [
         _accounts(made),
         _capacity(made),
-        *(_period(made, name) for name in cuts.PERIODS if shows(made.fleet, name)),
+        *(_period(made, name) for name in cuts.PERIODS if cuts.shows(made.fleet, name)),
     ]
-
-
-def shows(fleet: PlacedFleet, period: PeriodName) -> bool:
-    """Whether a fleet has aggregates of that kind: days always."""
-    return period == "day" or period in fleet.spec.aggregation.periods
 
 
 def _accounts(made: Made) -> dg.AssetsDefinition:
@@ -136,10 +131,9 @@ def _period(made: Made, name: PeriodName) -> dg.AssetsDefinition:
 
 
 def _upstream(made: Made, name: PeriodName) -> dg.AssetDep:
-    """Days from the snapshot; weeks and months from days; quarters from months, where the fleet has them."""
-    if name == "day":
+    source = cuts.source_of(made.fleet, name)
+    if source is None:
         return made.dep(SNAPSHOT, dg.MultiToSingleDimensionPartitionMapping("date"))
-    source: PeriodName = "month" if name == "quarter" and shows(made.fleet, "month") else "day"
     # a first period begins before the first day of the fleet
     mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
     return made.dep(cuts.asset_of_period(source), mapping)

@@ -143,6 +143,19 @@ def _period_start(period: PeriodName, day: date) -> date:
     return period_of(period, day).starts
 
 
+def shows(fleet: PlacedFleet, period: PeriodName) -> bool:
+    """Whether a fleet has aggregates of that kind: days always."""
+    return period == "day" or period in fleet.spec.aggregation.periods
+
+
+def source_of(fleet: PlacedFleet, period: PeriodName) -> PeriodName | None:
+    """What a kind of period comes from in the lineage: weeks and months from days, quarters from months where the
+    fleet has them, days from the snapshot (None)."""
+    if period == "day":
+        return None
+    return "month" if period == "quarter" and shows(fleet, "month") else "day"
+
+
 def asset_of_period(period: PeriodName) -> str:
     return f"capacity_{_ASSETS[period]}"
 

@@ -13,7 +13,7 @@ import dagster as dg
 from sync_assets.components import fleet_kept
 from sync_assets.components import fleet_partitions as cuts
 from sync_assets.components.fleet_alerts import alerts
-from sync_assets.components.fleet_assets import Made, shows
+from sync_assets.components.fleet_assets import Made
 from sync_assets.components.fleet_body import CLASSES, INVENTORY, PERMISSIONS, SNAPSHOT, asset_key
 from sync_assets.components.fleet_kept import Kept
 from sync_assets.components.fleet_requests import FLEET_TAG, Clock, running, runs_over, utc_now
@@ -33,7 +33,7 @@ def fleet_sensors(made: Made, now: Clock = utc_now) -> list[dg.SensorDefinition]
     """Who belongs to the fleet; which periods are due; what is to be tried again."""
     source = made.fleet.spec.instances_from
     collected = [asset_key(made.fleet.name, name) for name in (INVENTORY, PERMISSIONS, CLASSES, SNAPSHOT)]
-    computed = [asset_key(made.fleet.name, cuts.asset_of_period(p)) for p in cuts.PERIODS if shows(made.fleet, p)]
+    computed = [asset_key(made.fleet.name, cuts.asset_of_period(p)) for p in cuts.PERIODS if cuts.shows(made.fleet, p)]
     telling = [_sensor(made, "alerts", 60, alerts(made, now), [], _TELLS)] if made.fleet.spec.alerts else []
     return [
         *telling,
@@ -119,19 +119,27 @@ def _keep(made: Made, present: Sequence[str], warn: Callable[[str], None]) -> No
 
 def _periods(made: Made, now: Clock) -> Callable[[dg.SensorEvaluationContext], dg.SensorResult]:
     def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        """What a period comes from in the lineage goes first: else Dagster would show it as out of date ever after."""
         moment = now()
         due: dict[PeriodName, list[str]] = {}
         for period in made.execution.due(made.project, made.fleet, moment):
-            if shows(made.fleet, period.name):
+            if cuts.shows(made.fleet, period.name):
                 due.setdefault(period.name, []).append(period.key)
         asked: dict[str, list[float]] = json.loads(context.cursor) if context.cursor else {}
         still = {f"{name}:{key}" for name, keys in due.items() for key in keys}
         asked = {key: tried for key, tried in asked.items() if key in still}
-        requests: list[dg.RunRequest] = []
-        for name, keys in due.items():
-            if not running(context.instance, made.step(cuts.asset_of_period(name))):
-                ready = [key for key in keys if _ripe(made, context.instance, name, key, asked, moment)]
-                requests += _due_runs(made, name, ready, asked, moment)
+        requests, held = list[dg.RunRequest](), set[PeriodName]()
+        for name in cuts.PERIODS:
+            if (
+                running(context.instance, made.step(cuts.asset_of_period(name)))
+                or cuts.source_of(made.fleet, name) in held
+            ):
+                held.add(name)
+                continue
+            ready = [k for k in due.get(name, ()) if _ripe(made, context.instance, name, k, asked, moment)]
+            runs = list(_due_runs(made, name, ready, asked, moment))
+            requests += runs
+            held |= {name} if runs else set()
         return dg.SensorResult(
             run_requests=requests, cursor=json.dumps(asked), skip_reason=None if requests else "nothing is due"
         )

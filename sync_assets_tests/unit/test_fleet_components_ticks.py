@@ -81,7 +81,7 @@ def stored() -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def world(project_of: ProjectOf, fleet: Scripted, monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> World:
     monkeypatch.setenv("SYNC_ASSETS_HOME", str(tmp_path))
-    return World(project_of, fleet)
+    return World(project_of, fleet, FLEET.replace("2026-11-01", "2026-06-01"))
 
 
 def ranges(requests: Sequence[dg.RunRequest] | None) -> list[tuple[str | None, ...]]:
@@ -162,13 +162,28 @@ def test_a_kept_list_of_another_version_is_none(world: World) -> None:
 
 
 def test_due_periods_are_asked_for_exactly(world: World, fleet: Scripted, instance: dg.DagsterInstance) -> None:
-    days = [date(2026, 11, n) for n in (17, 18, 19, 21)]
-    fleet.due = [*(period_of("day", d) for d in days), period_of("week", date(2026, 11, 16))]
+    fleet.due = [period_of("day", date(2026, 11, n)) for n in (17, 18, 19, 21)]
     assert ranges(world.sense(instance, "periods").run_requests) == [
         ("capacity_daily", "2026-11-17", "2026-11-19"),
         ("capacity_daily", "2026-11-21", "2026-11-21"),
-        ("capacity_weekly", "2026-11-16", "2026-11-16"),
     ]
+    fleet.due = [period_of("week", date(2026, 11, 9)), period_of("month", date(2026, 10, 1))]
+    assert ranges(world.sense(instance, "periods").run_requests) == [
+        ("capacity_weekly", "2026-11-09", "2026-11-09"),
+        ("capacity_monthly", "2026-10-01", "2026-10-01"),
+    ]
+
+
+def test_days_go_before_their_week_and_months_before_their_quarter(
+    world: World, fleet: Scripted, instance: dg.DagsterInstance
+) -> None:
+    """Otherwise Dagster says of the week, ever after, that it is out of date."""
+    day, week = period_of("day", date(2026, 11, 21)), period_of("week", date(2026, 11, 16))
+    month, quarter = period_of("month", date(2026, 10, 1)), period_of("quarter", date(2026, 7, 1))
+    for due, asked in (([quarter, week, day], ["daily"]), ([quarter, month, week], ["weekly", "monthly"])):
+        fleet.due, world.cursors = due, {}
+        found = ranges(world.sense(instance, "periods").run_requests)
+        assert [str(one[0]) for one in found] == [f"capacity_{kind}" for kind in asked]
 
 
 def test_a_period_before_the_first_or_not_closed_is_not_asked_for(

@@ -6,7 +6,8 @@ Fills a private PostgreSQL with a year of days in which every size changes every
 nothing is constant) and one day of fifty is missing. Ours is `PeriodStore.aggregate` over all weeks, months and
 quarters that are over, each a transaction with its expected days, missing days, hashes and comparison with what is
 stored. By hand is one INSERT ... SELECT for all weeks, one for all months, one for all quarters, with as much memory as
-it likes, which does the same numbers and knows nothing of what is missing. The numbers of both are compared. `again` is ours once more, with nothing to write;
+it likes, which does the same numbers and knows nothing of what is missing. The numbers of both are compared. `again` is
+ours once more, with nothing to write;
 `due` is finding out that there is nothing to do. `of cpu` is the ratio of processor seconds, for a machine that does
 other things besides. `peak` is the most private memory of the server's process, in MB.
 """

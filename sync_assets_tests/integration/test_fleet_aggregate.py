@@ -313,6 +313,17 @@ def test_defect_13_unknown_growth_is_null_and_the_previous_mean_may_be_zero(worl
     assert world.rows(week())["holes", "", ""].growth is not None
 
 
+def test_defect_5_growth_of_a_quarter_looks_at_the_whole_one_before(world: World) -> None:
+    """Of the original: the second quarter was compared with January and February."""
+    quarter = period_of("quarter", date(2026, 4, 1))
+    world.adopt("i", date(2026, 1, 1))
+    for day in (*quarter.previous.days, *quarter.days):
+        world.see("i", day, {("app", ""): 1000 if day.month == 3 else 100})
+    world.aggregate(quarter)
+    before = (59 * 100 + 31 * 1000) / 90
+    assert [row.growth for row in world.rows(quarter).values()] == [pytest.approx(100 / before - 1)] * 3
+
+
 def test_defect_24_a_recreated_database_is_another_one(world: World) -> None:
     """Of the original: keyed by name, the dropped and the new one were one series."""
     world.adopt("i", MONDAY)
@@ -382,8 +393,8 @@ def test_rows_that_no_longer_belong_vanish_and_others_are_not_touched(world: Wor
     assert world.aggregate(week()).removed == 2
 
 
-def test_only_closed_periods(world: World) -> None:
-    """D6 of the original: at 04:00 it added up the day that had just begun."""
+def test_d6_only_closed_periods(world: World) -> None:
+    """Of the original: at 04:00 it added up the day that had just begun."""
     sunday = week().days[-1]
     world.adopt("i", MONDAY)
     world.fill("i", week())

@@ -289,8 +289,8 @@ def test_d20_many_at_once_leave_what_the_newest_saw(
     assert capacity.gaps("f") == []
 
 
-def test_bytes_beyond_32_bits_and_the_day_that_was_asked_for(capacity: CapacityStore) -> None:
-    """Defects 14 and 15 of the original: MB in an int, and the date of the moment of writing."""
+def test_defects_14_15_bytes_beyond_32_bits_and_the_day_that_was_asked_for(capacity: CapacityStore) -> None:
+    """Of the original: MB in an int, and the date of the moment of writing."""
     midnight = datetime(2026, 11, 16, 16, 0, 1, tzinfo=UTC)  # the 17th in Shanghai, a second old
     capacity.record("f", "one", DAY, "run1", reading(2**53 + 1, 1, at=midnight))
     (day,) = capacity.series("f", DAY, DAY + timedelta(days=1), instance="one")

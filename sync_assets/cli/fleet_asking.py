@@ -15,6 +15,7 @@ from sync_assets.cli import exits, show_fleet
 from sync_assets.cli.show import plain, table
 from sync_assets.cli.work import project
 from sync_assets.engine.errors import Stop
+from sync_assets.fleet.model import Status
 from sync_assets.fleet.periods import ended_at, local_day, period_of
 from sync_assets.fleet.state import Change
 from sync_assets.project.deployment import PlacedFleet, Project
@@ -53,7 +54,8 @@ def _instances(found: Project, fleet: PlacedFleet, store: PostgresStore) -> Iter
     sizes = CapacityStore(store.sessions).newest(fleet.name)
     for name, one in members(found, fleet, store).items():
         newest, day = seen.get(name), sizes.get(name)
-        bad = sorted(str(key) for key, state in newest.sections.items() if not state.ok) if newest else []
+        parts = newest.sections.items() if newest else ()
+        bad = sorted(str(key) for key, state in parts if state.status in (Status.DENIED, Status.ERROR))
         yield {
             "instance": name,
             "title": one.title,

@@ -15,7 +15,7 @@ from sync_assets.cli.work import project
 from sync_assets.engine.errors import Stop
 from sync_assets.fleet.periods import Period, local_day, parse_name, period_of_key
 from sync_assets.project import fleet as work
-from sync_assets.project.deployment import PlacedFleet
+from sync_assets.project.deployment import PlacedFleet, Project
 from sync_assets.project.fleet import Item, PeriodItem
 from sync_assets.store.control import PostgresStore, open_store
 
@@ -25,7 +25,7 @@ def collect(name: str, what: str, instances: Sequence[str], as_json: bool) -> in
     found = project()
     placed = found.fleet(name)
     with open_store() as store:
-        _adopt(placed, store)
+        _adopt(found, placed, store)
         names, run_id = list(instances) or None, _run_id()
         if what == "accounts":
             items = work.collect_accounts(found, placed, names, run_id=run_id, asked_by=asked_by(), store=store)
@@ -35,9 +35,9 @@ def collect(name: str, what: str, instances: Sequence[str], as_json: bool) -> in
         return _told(items, what, as_json)
 
 
-def _adopt(placed: PlacedFleet, store: PostgresStore) -> None:
+def _adopt(found: Project, placed: PlacedFleet, store: PostgresStore) -> None:
     """Follow the lists first, and say who came and who went."""
-    done = work.look_up(project(), placed, store, local_day(datetime.now(UTC), placed.time_zone))
+    done = work.look_up(found, placed, store, local_day(datetime.now(UTC), placed.time_zone))
     show_fleet.adopted(done)
 
 

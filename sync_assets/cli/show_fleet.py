@@ -13,7 +13,7 @@ from typing import Any
 from sync_assets.cli.show import mark, plain, table
 from sync_assets.cli.show_tables import of_fleet
 from sync_assets.fleet.effective import Holder, Way
-from sync_assets.fleet.model import Grant, Membership, Principal, SectionKey, Sections
+from sync_assets.fleet.model import Effect, Grant, Membership, Principal, SectionKey, Sections
 from sync_assets.fleet.state import Change
 from sync_assets.project.fleet import Adopted, Item, ItemState, PeriodItem
 from sync_assets.project.fleet import counted as count
@@ -67,12 +67,15 @@ def item(done: Item | PeriodItem, what: str) -> None:
 
 def _told(done: Item) -> str:
     counts = dict(done.counts)
+    if done.publication is not None and done.publication.baseline:
+        counts.pop("changes", None)
     sizes = [f"{size(counts.pop(name))} {what}" for name, what in (("bytes", "of data"), ("log_bytes", "of logs"))
              if counts.get(name)]  # fmt: skip
     counts.pop("log_bytes", None)
     parts = [plain(done.server)] if done.server else []
     parts += [f"{number:,} {plain(name)}" for name, number in counts.items() if number and name != "bytes"]
-    return ", ".join([*parts, *sizes, *(["late"] if done.late else [])])
+    first = ["first look"] if done.publication is not None and done.publication.baseline else []
+    return ", ".join([*parts, *sizes, *first, *(["late"] if done.late else [])])
 
 
 def _of_period(done: PeriodItem) -> str:
@@ -160,7 +163,8 @@ def change(one: Change) -> str:
     """A change in one line, with what it is about."""
     row = one.row
     if isinstance(row, Grant):
-        what = f"{row.effect} {row.privilege} on {row.scope} {'.'.join(row.path) or '*'}"
+        effect = "" if row.effect is Effect.GRANT else f"{row.effect} of "
+        what = f"{effect}{row.privilege} on {row.scope} {'.'.join(row.path) or '*'}"
         return f"{one.kind} {plain(one.principal)}: {plain(what)}{' with grant option' if row.grantable else ''}"
     if isinstance(row, Membership):
         return f"{one.kind} {plain(one.principal)}: role {plain(row.role)}{' with admin option' if row.admin else ''}"

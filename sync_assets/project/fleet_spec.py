@@ -182,6 +182,7 @@ class DatabaseFleetSpec(Strict):
         default=None, description="whose days these are; default SYNC_ASSETS_TIME_ZONE or Asia/Shanghai"
     )
     parallel: int = Field(default=16, ge=1, le=64, description="servers asked at once")
+    per_host: int = Field(default=4, ge=1, le=64, description="of these, at most so many on one machine")
     connect_seconds: int = Field(default=5, ge=1, le=60)
     statement_seconds: int = Field(default=60, ge=1, le=3600)
     deadline: int = Field(

@@ -45,8 +45,8 @@ def check_fleet(
             found += [_fault(table.trouble)] if table.trouble else [Finding(True, f"{len(table.listed)} by the table")]
             known = {one.name: of_store(fleet, one) for one in table.listed} | known
     asked = [one for one in known.values() if one.retired_on is None or one.retired_on > today]
-    round_ = Round([_question(fleet, one) for one in asked], _told, _broken,
-                   Pace(fleet.spec.parallel, deadline=float(fleet.spec.deadline), waits=()), clock, sleep)  # fmt: skip
+    pace = Pace(fleet.spec.parallel, fleet.spec.per_host, float(fleet.spec.deadline), waits=())
+    round_ = Round([_question(fleet, one) for one in asked], _told, _broken, pace, clock, sleep)
     results = dict(pair for pair in round_.run())
     return [*found, *(finding for one in asked for finding in results[one.name])]
 

@@ -53,7 +53,7 @@ def collected(
     if not chosen:
         return
     questions = [_question(fleet, one, read) for one in chosen.values()]
-    pace = Pace(fleet.spec.parallel, deadline=float(fleet.spec.deadline))
+    pace = Pace(fleet.spec.parallel, fleet.spec.per_host, float(fleet.spec.deadline))
     with recorded(hands.store, fleet, work, hands.run_id, hands.asked_by, lines) as record:
         round_ = Round(questions, keep, not_kept, pace, hands.clock, hands.sleep, halfway=_came_halfway)
         with closing(round_.run(record.alive)) as items:

@@ -31,7 +31,7 @@ class FleetServer:
 
     def args(self, user: str = "", password: str = "", **changes: Any) -> ConnectionArgs:
         server = self.server
-        given = {"host": server.host, "port": server.port, "query_seconds": 60, "tls": "off", **changes}
+        given: dict[str, Any] = {"host": server.host, "port": server.port, "query_seconds": 60, "tls": "off", **changes}
         return ConnectionArgs(
             name="shop", user=user or server.user, open_password=lambda: password or server.password, **given
         )

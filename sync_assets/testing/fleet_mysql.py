@@ -134,7 +134,7 @@ def create_role(role: Who, admin: Who) -> Step:
 def drop(who: Who) -> Step:
     def effect(model: Model) -> None:
         name = who.key
-        model.accounts.pop(name, None)  # it may have been no more than the admin of a role
+        del model.accounts[name]
         model.rights = {k: v for k, v in model.rights.items() if k[0] != name}
         model.members = {k: v for k, v in model.members.items() if name not in k}
         model.defaults.pop(name, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import struct
 
 import pymysql
 
@@ -231,6 +232,9 @@ _GONE = {2006, 2013, 2014, 2055, 4031, 1152, 1927, 1158, 1159, 1160, 1161, 1053}
 
 def classify_login(error: Exception, place: str) -> SyncError:
     """The same for a login that failed, with the reason as the code: dns, refused, timeout, auth, protocol, other."""
+    if isinstance(error, (struct.error, LookupError, ValueError)):
+        what, hint = "what answers at this address is no MySQL server", "check host and port"
+        return Stop(f"{place}: {what}", hint=hint, code="protocol")
     told = classify(error, place)
     told.code = reason(error)
     if told.code == "dns":

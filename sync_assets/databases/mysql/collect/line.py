@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -95,7 +96,7 @@ class Line:
         try:  # who says nothing at the door is given up as fast as who does not open it
             made: _Counting = dial(replace(args, query_seconds=0, silent_seconds=args.connect_seconds), build)
             return made
-        except TROUBLE as error:
+        except (*TROUBLE, struct.error, IndexError, ValueError) as error:  # the last three: it speaks otherwise
             raise errors.classify_login(error, self.place) from None
 
     def ask(self, sql: str) -> Answer:

@@ -501,15 +501,16 @@ from sync_assets.fleet.rules.documents import load, shipped
 from sync_assets.fleet.rules.evaluation import classify
 sys.path.insert(0, {tests!r})
 from sync_assets_tests.unit.test_fleet_rules_accounts import hostile
-found = classify(load([("shipped", shipped())]), hostile())
-print(ascii(found))
+rules = load([("shipped", shipped())])
+print(rules.digest, ascii(classify(rules, hostile())))
 """
 
 
 def hostile() -> InstanceFacts:
     """Many accounts with names that are hard to keep."""
     names = ["a'b@%", 'q"@%', "表@10.0.%", "🙂@%", "x@y@h", "nul\0@%", "\ud800@%"]
-    rows = [grant(n, p, D, d) for n in names for p in ("SELECT", "INSERT") for d in ("shop", "`b`")]
+    rows = [grant(n, p, D, d) for n in names for p in ("SELECT", "INSERT", "DROP") for d in ("shop", "`b`")]
+    rows += [grant(n, p) for n in names for p in ("SELECT", "UPDATE", "DROP", "TRIGGER")]
     return seen([user(n) for n in names] + [role("r@")], rows, [Membership(n, "r@") for n in names], databases=["shop"])
 
 

@@ -117,20 +117,30 @@ def _changed(made: Made, accounts: AccountStore, member: Member, newest: Newest,
 
 
 def _gaps(made: Made, store: PostgresStore, members: Mapping[str, Member], today: date) -> Iterator[Watch]:
-    """Gaps of today that no further try is going to close, and what is left of yesterday's."""
+    """Gaps of today that no further try is going to close; of yesterday all, and who has not even a gap: a run that
+    never came cannot say so itself."""
     from sync_assets.fleet.alerts import watch_gaps
+
+    fleet, yesterday = made.fleet.name, today - timedelta(days=1)
+    now, before = _there(made, store, today), _there(made, store, yesterday)
+    scheduled = {"accounts": made.fleet.spec.accounts.schedule, "capacity": made.fleet.spec.capacity.schedule}
+    belong = {name for name, one in members.items() if one.belongs(today)}
+    awaited = {name for name in belong if members[name].belongs(yesterday - timedelta(days=1))}
+    left = [g for g in made.execution.gaps(made.fleet, yesterday) if g.instance in belong]
+    final = [g for g in made.execution.gaps(made.fleet, today) if g.instance in belong and not may_pass(g)]
+    for kind, present in now.items():
+        lost = awaited - before[kind] if scheduled[kind] else set[str]()
+        yield watch_gaps(fleet, yesterday, kind, left, present, lost)
+        yield watch_gaps(fleet, today, kind, final, present)
+
+
+def _there(made: Made, store: PostgresStore, day: date) -> dict[str, set[str]]:
+    """Instances that have the day's accounts (or later ones), and those that have its capacity."""
     from sync_assets.store.fleet.accounts import AccountStore
 
-    fleet, newest = made.fleet.name, AccountStore(store.sessions).newest(made.fleet.name)
-    there = {
-        "accounts": {name for name, one in newest.items() if one.day == today},
-        "capacity": set(made.execution.present(made.fleet, today)),
-    }
-    for day in (today - timedelta(days=1), today):
-        gaps = [g for g in made.execution.gaps(made.fleet, day) if day < today or not may_pass(g)]
-        gaps = [g for g in gaps if g.instance in members and members[g.instance].belongs(today)]
-        for kind, present in there.items():
-            yield watch_gaps(fleet, day, kind, gaps, present)
+    newest = AccountStore(store.sessions).newest(made.fleet.name)
+    looked = {name for name, one in newest.items() if one.day >= day}
+    return {"accounts": looked, "capacity": set(made.execution.present(made.fleet, day))}
 
 
 def _sizes(made: Made, store: PostgresStore, today: date, told: Told) -> Iterator[Watch]:

@@ -57,6 +57,7 @@ def of_capacity(items: Sequence[Item], of: int) -> Metadata:
     total: Metadata = {}
     for name in sorted({name for item in items for name in item.counts}):
         total[name] = dg.MetadataValue.int(sum(item.counts.get(name, 0) for item in items))
+    total["size_gb"] = _gigabytes(sum(item.counts.get("bytes", 0) for item in items))
     if len(items) == 1 and of == 1:
         return {**_look(items[0]), **total}
     by_instance = [
@@ -65,6 +66,11 @@ def of_capacity(items: Sequence[Item], of: int) -> Metadata:
     ]
     shown = {"collected": dg.MetadataValue.int(len(items)), "expected": dg.MetadataValue.int(of)}
     return {**shown, **total, "instances": table(by_instance, ("instance", "state", "size", "late"))}
+
+
+def _gigabytes(size: int) -> dg.FloatMetadataValue:
+    """For Dagster's own plots, which show no integer beyond 32 bits."""
+    return dg.MetadataValue.float(round(size / 1e9, 3))
 
 
 def of_present(instances: int) -> Metadata:
@@ -145,6 +151,9 @@ def of_period(item: PeriodItem, growth: Growth) -> Metadata:
         "input_hash": dg.MetadataValue.text(summary.input_hash),
         "computed_at": dg.MetadataValue.timestamp(summary.computed_at),
     }
+    size = growth.sizes.get(item.period.key)
+    if size is not None:
+        shown["size_gb"] = _gigabytes(size)
     if summary.completeness is not None:
         shown["completeness"] = dg.MetadataValue.float(round(summary.completeness, 4))
     if summary.missing_instances:

@@ -46,6 +46,7 @@ attributes:
     - {name: 订单库, type: postgres, host: 10.0.0.7}
   capacity_alerts: {growth_share: 0.3, days: 3}
 """
+BY_HAND = "  accounts: {schedule: null}\n  capacity: {schedule: null}\n"
 DAY = date(2026, 3, 4)
 
 
@@ -90,9 +91,9 @@ class Group:
         self.cursor = result.cursor
         return [line for notice in self.notices[before:] for line in notice.lines]
 
-    def published(self, reading: AccountReading) -> None:
+    def published(self, reading: AccountReading, day: date = DAY) -> None:
         accounts = AccountStore(self.box.store.sessions)
-        snapshot = accounts.stage(self.box.fleet, self.box.instance, "run", DAY, reading)
+        snapshot = accounts.stage(self.box.fleet, self.box.instance, "run", day, reading)
         assert accounts.publish(snapshot, reading, ShrinkLimit(1, 100)).state == "published"
 
     def gap(self, reason: str, times: int = 1, day: date = DAY) -> None:
@@ -112,7 +113,7 @@ class Group:
 
 @pytest.fixture
 def group(project_of: ProjectOf, fleet_box: FleetBox) -> Group:
-    return Group(project_of(prod=FLEET), fleet_box)
+    return Group(project_of(prod=FLEET + BY_HAND), fleet_box)
 
 
 def test_a_new_superuser_is_told_once_and_its_end_too(group: Group) -> None:
@@ -174,6 +175,24 @@ def test_a_gap_that_stayed_is_told_when_its_day_is_over(group: Group) -> None:
     group.now += timedelta(days=1)
     assert len(group.tick()) == 1
     assert group.tick() == []
+
+
+def test_a_run_that_never_came_is_told_the_next_day(project_of: ProjectOf, fleet_box: FleetBox) -> None:
+    """20: nothing was collected, so there is no gap that says so."""
+    group = Group(project_of(prod=FLEET), fleet_box)
+    group.published(account_reading([account("alice")]), DAY - timedelta(days=1))
+    group.measured(DAY - timedelta(days=1), 1000)
+    assert len(group.tick()) == 1  # the first look at the instance
+    group.now += timedelta(days=1)
+    assert sorted(group.tick()) == [
+        f'accounts of "订单库" is missing for {DAY}, and nothing says why',
+        f'capacity of "订单库" is missing for {DAY}, and nothing says why',
+    ]
+    assert group.tick() == []
+    group.measured(DAY + timedelta(days=1), 1000)
+    (line,) = group.tick()
+    assert line.startswith("capacity")
+    assert group.notices[-1].recovered
 
 
 def test_growth_is_told_when_the_sizes_of_the_day_are_there(group: Group) -> None:

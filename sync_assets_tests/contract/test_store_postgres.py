@@ -34,11 +34,13 @@ TABLES = {
     *(f"fleet_{name}" for name in (
         "instance", "span", "snapshot", "section", "principal", "membership", "grant", "change", "capacity",
         "database_size", "table_size", "gap", "period", "forecast", "rules", "assignment", "undecided",
+        "classified",
     )),
 }  # fmt: skip
 VIEWS = {
     "runs", "open_incidents", "rejected_rows", "held_leases", "unanswered_creates", "stored_secrets", "sessions",
-    *(f"fleet_{name}" for name in ("instances", "accounts", "grants", "changes", "gaps", "capacity_daily", "classes")),
+    *(f"fleet_{name}" for name in ("instances", "accounts", "grants", "changes", "gaps", "capacity_daily", "classes",
+                                  "hints")),
 }  # fmt: skip
 
 

@@ -107,6 +107,19 @@ def test_a_day_is_one_run_labelled_with_its_local_date(world: World, stored: dg.
     ]
 
 
+def test_what_a_schedule_asks_for_can_be_run(world: World, fleet: Scripted, stored: dg.DagsterInstance) -> None:
+    world.now = datetime.now(UTC)
+    repository = world.defs.get_repository_def()
+    for name, asset in (("accounts", "account_classification"), ("capacity_snapshot", "capacity_snapshot")):
+        (request,) = world.tick(stored, name)
+        assert isinstance(request, dg.RunRequest)
+        job = repository.get_job(f"prod__{name}_job").get_subset(asset_selection=set(request.asset_selection or ()))
+        assert job.execute_in_process(instance=stored, tags=dict(request.tags)).success
+        assert len(stored.get_materialized_partitions(dg.AssetKey(["prod", asset]))) == len(NAMES)
+    day = world.now.astimezone(NOW.tzinfo).date()
+    assert fleet.asked == [("accounts", *NAMES), ("classify", *NAMES), (f"capacity {day}", *NAMES)]
+
+
 def test_a_run_of_yesterday_still_going_is_not_doubled(world: World, stored: dg.DagsterInstance) -> None:
     stored.create_run_for_job(
         world.defs.resolve_implicit_global_asset_job_def(), status=dg.DagsterRunStatus.STARTED,

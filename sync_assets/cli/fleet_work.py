@@ -7,6 +7,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def collect(name: str, what: str, instances: Sequence[str], as_json: bool) -> in
         else:
             day = local_day(datetime.now(UTC), placed.time_zone)
             items = work.collect_capacity(found, placed, day, names, run_id=run_id, asked_by=asked_by(), store=store)
-        return _told(items, what, as_json)
+        return _told(items, as_json)
 
 
 def _adopt(found: Project, placed: PlacedFleet, store: PostgresStore) -> None:
@@ -49,14 +50,14 @@ def accept(name: str, instance: str, as_json: bool) -> int:
         items = work.collect_accounts(
             found, placed, [instance], run_id=_run_id(), asked_by=asked_by(), accept=True, store=store
         )
-        return _told(items, "accounts", as_json)
+        return _told(items, as_json)
 
 
 def classify(name: str, instances: Sequence[str], as_json: bool) -> int:
     """Classify the published accounts."""
     found = project()
     items = work.classify(found, found.fleet(name), list(instances) or None, run_id=_run_id(), asked_by=asked_by())
-    return _told(items, "classes", as_json)
+    return _told(items, as_json)
 
 
 def aggregate(name: str, texts: Sequence[str], due: bool, as_json: bool) -> int:
@@ -70,7 +71,7 @@ def aggregate(name: str, texts: Sequence[str], due: bool, as_json: bool) -> int:
         if not periods and not as_json:
             print("no period is due")
         items = work.aggregate(found, placed, periods, run_id=_run_id(), asked_by=asked_by(), store=store)
-        return _told(items, "periods", as_json)
+        return _told(items, as_json)
 
 
 def _period(text: str) -> Period:
@@ -79,13 +80,14 @@ def _period(text: str) -> Period:
     return period_of_key(parse_name(name), key)
 
 
-def _told(items: Iterator[Item] | Iterator[PeriodItem], what: str, as_json: bool) -> int:
+def _told(items: Iterator[Item] | Iterator[PeriodItem], as_json: bool) -> int:
     """Print every item when it is done and the sum at the end; the gravest exit code of all."""
     done: list[Item | PeriodItem] = []
     for item in items:
-        done.append(item)
         if not as_json:
-            show_fleet.item(item, what)
+            show_fleet.item(item)
+        # a publication holds every account and right of its instance, twice
+        done.append(replace(item, publication=None) if isinstance(item, Item) else item)
     if as_json:
         print(json.dumps([show_fleet.item_as_json(item) for item in done], ensure_ascii=False, default=str))
     else:

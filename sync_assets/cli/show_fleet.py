@@ -50,7 +50,7 @@ def adopted(done: Adopted) -> None:
         sys.stderr.write(f"{mark(False, sys.stderr)}{plain(done.trouble)}\n")
 
 
-def item(done: Item | PeriodItem, what: str) -> None:
+def item(done: Item | PeriodItem) -> None:
     """One line, and what to do about it."""
     name = done.instance if isinstance(done, Item) else str(done.period)
     sign = "" if done.state.good else mark(False, sys.stdout)

@@ -36,8 +36,13 @@ TABLES = {
         "database_size", "table_size", "gap", "period", "forecast", "rules", "assignment", "undecided",
         "classified",
     )),
+    *(f"exchange_{name}" for name in (
+        "repository", "task", "document", "usage", "map", "sync", "unit", "export", "export_pack",
+    )),
+    *(f"gateway_{name}" for name in ("key", "user", "refresh", "audit")),
 }  # fmt: skip
 VIEWS = {
+    "exchange_syncs", "gateway_keys", "audit",
     "runs", "open_incidents", "rejected_rows", "held_leases", "unanswered_creates", "stored_secrets", "sessions",
     *(f"fleet_{name}" for name in ("instances", "accounts", "grants", "changes", "gaps", "capacity_daily", "classes",
                                   "hints")),

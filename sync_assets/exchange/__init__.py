@@ -1,0 +1,1 @@
+"""Repositories, tasks and documents between two installations. Pure of HTTP, SQL and Dagster."""

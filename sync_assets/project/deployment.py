@@ -17,6 +17,7 @@ from sync_assets.project.replica_spec import DatabaseReplicaSpec
 from sync_assets.project.spec import Connection, Database, Feishu, FeishuBot, MySQL, Postgres, SQLite, SyncSpec
 
 if TYPE_CHECKING:
+    from sync_assets.project.exchange_spec import RepositoryExchangeSpec
     from sync_assets.project.fleet_spec import DatabaseFleetSpec
 
 
@@ -101,6 +102,25 @@ class PlacedFleet:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedExchange:
+    """An exchange with the place where it is written. Its peers are reached in `project.exchange.placed`."""
+
+    spec: RepositoryExchangeSpec
+    time_zone: ZoneInfo
+    path: Path
+    file: str
+    document: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def line(self) -> int:
+        return documents.lines(self.path).line(self.document, ("attributes", "name"))
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """Everything that the YAML files of a deployment say, checked as a whole."""
 
@@ -109,6 +129,7 @@ class Project:
     time_zone: ZoneInfo
     replicas: Mapping[str, PlacedReplica] = field(default_factory=lambda: MappingProxyType({}))
     fleets: Mapping[str, PlacedFleet] = field(default_factory=lambda: MappingProxyType({}))
+    exchanges: Mapping[str, PlacedExchange] = field(default_factory=lambda: MappingProxyType({}))
 
     def sync(self, name: str) -> PlacedSync:
         """Raises `Stop` that names the nearest for a sync that does not exist."""
@@ -127,6 +148,12 @@ class Project:
         if name not in self.fleets:
             raise Stop(f"there is no fleet {name!r}", hint=_choice(name, self.fleets), code="fleet")
         return self.fleets[name]
+
+    def exchange(self, name: str) -> PlacedExchange:
+        """Raises `Stop` that names the nearest for an exchange that does not exist."""
+        if name not in self.exchanges:
+            raise Stop(f"there is no exchange {name!r}", hint=_choice(name, self.exchanges), code="exchange")
+        return self.exchanges[name]
 
     def connection(self, name: str) -> Connection:
         """Raises `Stop` that names the nearest for a connection that does not exist."""

@@ -21,6 +21,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from sync_assets.engine.errors import Stop
 from sync_assets.project import documents, rules
 from sync_assets.project.deployment import (
+    PlacedExchange,
     PlacedFleet,
     PlacedReplica,
     PlacedSync,
@@ -31,16 +32,16 @@ from sync_assets.project.deployment import (
 from sync_assets.project.documents import Document, Unreadable, place, shown
 from sync_assets.project.faults import Fault, ProjectInvalid, Trouble, listed
 from sync_assets.project.replica_spec import DatabaseReplicaSpec
-from sync_assets.project.rules import FLEET, REPLICA, Fleet, Found, Named, Pieces, Replica, Sync
+from sync_assets.project.rules import EXCHANGE, FLEET, REPLICA, Exchange, Fleet, Found, Named, Pieces, Replica, Sync
 from sync_assets.project.spec import Connection, ConnectionsSpec, SyncSpec, TableSyncSpec, cron_troubles, zone_troubles
 from sync_assets.project.wording import troubles
 
-__all__ = ["PlacedFleet", "PlacedReplica", "PlacedSync", "Project", "ProjectInvalid", "connections_of", "load_file",
-           "load_project", "time_zone_of_deployment", "validate_attributes"]  # fmt: skip
+__all__ = ["PlacedExchange", "PlacedFleet", "PlacedReplica", "PlacedSync", "Project", "ProjectInvalid",
+           "connections_of", "load_file", "load_project", "time_zone_of_deployment", "validate_attributes"]  # fmt: skip
 
 CONNECTIONS = "sync_assets.components.Connections"
 TABLE_SYNC = "sync_assets.components.TableSync"
-TYPES = (CONNECTIONS, TABLE_SYNC, REPLICA, FLEET)
+TYPES = (CONNECTIONS, TABLE_SYNC, REPLICA, FLEET, EXCHANGE)
 TIME_ZONE = "SYNC_ASSETS_TIME_ZONE"
 _FILES = ("defs.yaml", "defs.yml")  # what Dagster reads
 _BESIDE = ("type", "attributes", "template_vars_module", "requirements", "post_processing")
@@ -147,12 +148,14 @@ def _assembled(read: Sequence[Document], faults: Sequence[Fault], base: Project)
     syncs = {s.value.name: _placed_sync(s, known) for s in pieces.syncs}
     replicas = {r.value.name: _placed_replica(r, known) for r in pieces.replicas}
     fleets = {f.value.name: _placed_fleet(f) for f in pieces.fleets}
+    exchanges = {e.value.name: _placed_exchange(e) for e in pieces.exchanges}
     return Project(
         connections=MappingProxyType(known),
         syncs=MappingProxyType(syncs),
         time_zone=base.time_zone,
         replicas=MappingProxyType(replicas),
         fleets=MappingProxyType(fleets),
+        exchanges=MappingProxyType(exchanges),
     )
 
 
@@ -183,6 +186,8 @@ def _pieces(document: Document, pieces: Pieces, default: ZoneInfo) -> Iterator[T
         yield from _replica(document, attributes, pieces, default)
     elif document.type == FLEET:
         yield from _fleet(document, attributes, pieces, default)
+    elif document.type == EXCHANGE:
+        yield from _exchange(document, attributes, pieces, default)
     else:
         yield from _syncs(document, attributes, pieces, default)
 
@@ -215,6 +220,18 @@ def _fleet(document: Document, attributes: dict[str, Any], pieces: Pieces, defau
         yield from troubles(error, DatabaseFleetSpec, attributes)
     else:
         pieces.fleets.append(Fleet(document, valid, _zone(attributes, default)))
+
+
+def _exchange(document: Document, attributes: dict[str, Any], pieces: Pieces, default: ZoneInfo) -> Iterator[Trouble]:
+    from sync_assets.project.exchange_spec import RepositoryExchangeSpec
+
+    pieces.heads.append(document)
+    try:
+        valid = RepositoryExchangeSpec.model_validate(attributes)
+    except ValidationError as error:
+        yield from troubles(error, RepositoryExchangeSpec, attributes)
+    else:
+        pieces.exchanges.append(Exchange(document, valid, _zone(attributes, default)))
 
 
 def _connections(document: Document, attributes: dict[str, Any], pieces: Pieces) -> Iterator[Trouble]:
@@ -292,6 +309,11 @@ def _placed_replica(replica: Replica, known: Mapping[str, Connection]) -> Placed
 def _placed_fleet(fleet: Fleet) -> PlacedFleet:
     path = fleet.document.path
     return PlacedFleet(fleet.value, fleet.time_zone, path, _short_name(path), fleet.document.index)
+
+
+def _placed_exchange(exchange: Exchange) -> PlacedExchange:
+    path = exchange.document.path
+    return PlacedExchange(exchange.value, exchange.time_zone, path, _short_name(path), exchange.document.index)
 
 
 def _short_name(path: Path) -> str:

@@ -21,6 +21,7 @@ from sync_assets.project.replica_spec import DatabaseReplicaSpec
 from sync_assets.project.spec import Connection, Feishu, FeishuBot, SyncSpec, TimeWindows, is_platform
 
 if TYPE_CHECKING:
+    from sync_assets.project.exchange_spec import RepositoryExchangeSpec
     from sync_assets.project.fleet_spec import DatabaseFleetSpec
     from sync_assets.sources.query import Dialect
 
@@ -69,15 +70,25 @@ class Fleet:
     time_zone: ZoneInfo
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An exchange that is valid by itself."""
+
+    document: Document
+    value: RepositoryExchangeSpec
+    time_zone: ZoneInfo
+
+
 @dataclass(slots=True)
 class Pieces:
-    """What could be read. `heads` are the documents of syncs, replicas and fleets; `declared` also holds names of
+    """What could be read. `heads` are the documents of all but connections; `declared` also holds names of
     connections that are written down but not valid, so that one mistake is not reported a second time at every use."""
 
     connections: list[Named] = field(default_factory=list)
     syncs: list[Sync] = field(default_factory=list)
     replicas: list[Replica] = field(default_factory=list)
     fleets: list[Fleet] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
     heads: list[Document] = field(default_factory=list)
     declared: set[str] = field(default_factory=set)
     complete: bool = True  # False when a file could not be read: what is missing may be in it
@@ -91,7 +102,9 @@ def check(pieces: Pieces) -> Iterator[Found]:
     yield from _distinct([("connection", c.document, c.loc, c.value.name) for c in pieces.connections])
     names = [("sync", s.document, s.loc, s.value.name) for s in pieces.syncs]
     names += [("sync", r.document, (), r.value.name) for r in pieces.replicas]
-    yield from _distinct([*names, *(("fleet", f.document, (), f.value.name) for f in pieces.fleets)])
+    names += [("fleet", f.document, (), f.value.name) for f in pieces.fleets]
+    yield from _distinct([*names, *(("exchange", e.document, (), e.value.name) for e in pieces.exchanges)])
+    yield from _distinct(_peers(pieces.exchanges))
     for document in pieces.heads:
         yield from ((document, t) for t in _references(document, known, pieces))
         if document.type == FLEET:
@@ -143,6 +156,12 @@ def _windows(replica: Replica) -> Iterator[Trouble]:
                           "move it, or leave it out")  # fmt: skip
 
 
+def _peers(exchanges: Iterable[Exchange]) -> list[tuple[str, Document, Loc, str]]:
+    """Syncs are kept by the name of the peer: two of one name would stand in each other's way."""
+    each = [(e, at, peer) for e in exchanges for at, peer in enumerate(e.value.peers)]
+    return [("peer", e.document, ("peers", at), peer.name) for e, at, peer in each]
+
+
 def _distinct(entries: Iterable[tuple[str, Document, Loc, str]]) -> Iterator[Found]:
     first: dict[str, tuple[str, Document]] = {}
     for kind, document, loc, name in entries:
@@ -165,6 +184,7 @@ _WANTED: dict[str, tuple[str, Callable[[Connection], bool]]] = {
 _WANTED_BY_REPLICA = {**_WANTED, "target": _WANTED["source"]}
 REPLICA = "sync_assets.components.DatabaseReplica"
 FLEET = "sync_assets.components.DatabaseFleet"
+EXCHANGE = "sync_assets.components.RepositoryExchange"
 
 
 def _references(document: Document, known: dict[str, Connection], pieces: Pieces) -> Iterator[Trouble]:

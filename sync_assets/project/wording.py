@@ -238,9 +238,8 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 @lru_cache(maxsize=1)
 def secret_fields() -> frozenset[str]:
     """The names of fields that hold references to secrets, from the vocabulary itself."""
-    return frozenset(
-        name for model in _models(spec.Connection) for name, field in model.model_fields.items() if _is_secret(field)
-    )
+    found = [n for model in _models(spec.Connection) for n, field in model.model_fields.items() if _is_secret(field)]
+    return frozenset([*found, "api_key"])  # of the peers of an exchange, whose vocabulary is loaded only with one
 
 
 def _is_secret(field: Any) -> bool:

@@ -34,8 +34,12 @@ create table sync_assets.exchange_task (
     created_at    timestamptz not null default clock_timestamp(),
     updated_at    timestamptz not null default clock_timestamp(),
     came_run_after bigint,                                       -- the origin's id, until the second pass
+    came_origin   text,                                          -- whose id that is
+    check ((came_run_after is null) = (came_origin is null)),
     unique (repository_id, task_id)                              -- for the keys below: nothing changes its repository
 );
+create index exchange_task_to_link on sync_assets.exchange_task (repository_id) where came_run_after is not null;
+create index exchange_task_after on sync_assets.exchange_task (run_after);
 create index exchange_task_in_order on sync_assets.exchange_task (repository_id, sort_order, task_id);
 
 create table sync_assets.exchange_document (
@@ -54,9 +58,13 @@ create table sync_assets.exchange_document (
     created_at      timestamptz not null default clock_timestamp(),
     updated_at      timestamptz not null default clock_timestamp(),
     came_replaced_by bigint,                                     -- the origin's id, until the second pass
+    came_origin     text,                                        -- whose id that is
+    check ((came_replaced_by is null) = (came_origin is null)),
     foreign key (repository_id, task_id) references sync_assets.exchange_task (repository_id, task_id) on delete cascade,
     unique (task_id, document_id)
 );
+create index exchange_document_to_link on sync_assets.exchange_document (repository_id) where came_replaced_by is not null;
+create index exchange_document_replaced on sync_assets.exchange_document (replaced_by);
 create index exchange_document_in_order on sync_assets.exchange_document (repository_id, sort_order, document_id);
 alter table sync_assets.exchange_task add constraint exchange_task_document
     foreign key (task_id, doc_id) references sync_assets.exchange_document (task_id, document_id)
@@ -128,17 +136,21 @@ create table sync_assets.exchange_unit (
 -- An export is one moment, kept until its pages are read or it is old.
 create table sync_assets.exchange_export (
     export_id     text primary key,
+    repository_id bigint not null,
     repository    jsonb not null,
     total         int not null,
+    page_rows     int not null check (page_rows > 0),
+    page_bytes    bigint not null check (page_bytes > 0),
     created_at    timestamptz not null default clock_timestamp()
 );
 create table sync_assets.exchange_export_pack (
     export_id text not null references sync_assets.exchange_export on delete cascade,
     number    int not null,
     pack      json not null,
-    bytes     int not null,
+    bytes     bigint not null,
     primary key (export_id, number)
 );
+alter table sync_assets.exchange_export_pack alter column pack set storage external;  -- kept shortly: not worth packing
 
 -- Who may call the gateway. Secrets are kept as digests only.
 create table sync_assets.gateway_key (

@@ -22,6 +22,12 @@ TABLE_POINTS = (
     "after_lease", "after_build", "after_choice", "in_slice", "after_slice", "before_apply", "in_apply", "after_apply",
     "before_swap", "after_swap", "before_end", "before_proof",
 )  # fmt: skip
+# The same for syncs with another installation.
+EXCHANGE_POINTS = (
+    "exchange_started", "exchange_ping", "exchange_export", "exchange_repository", "exchange_planned",
+    "exchange_before_send", "exchange_after_send", "exchange_noted", "exchange_before_link", "exchange_after_link",
+    "exchange_before_clear", "exchange_after_clear", "exchange_before_finish", "exchange_finished",
+)  # fmt: skip
 
 _armed = os.environ.get("SYNC_ASSETS_FAULT", "")
 _passed: dict[str, int] = {}

@@ -177,6 +177,7 @@ class Library(Protocol):
 class PackReceived:
     task: Received
     documents: Mapping[Id, Received]  # by the origin's id
+    errors: Mapping[Id, str] = field(default_factory=dict)  # documents that were refused, and why
 
 
 @dataclass(frozen=True, slots=True)

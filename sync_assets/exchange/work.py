@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from sync_assets.engine.errors import SyncError
+from sync_assets.engine.errors import Stop, SyncError
 from sync_assets.exchange.model import Cleared, ExportPage, Id, PackReceived, Repository, TaskPack
 
 
@@ -49,6 +49,15 @@ class Order:
     replace: bool = False
     confirm: bool = False
     asked_by: str = ""
+
+
+class AlreadyRunning(Stop):
+    """A sync of the same repository, direction and peer is going on: `sync_id`."""
+
+    def __init__(self, sync_id: str, where: str) -> None:
+        hint = f"wait for it, or look at it: {sync_id}"
+        super().__init__(f"{where}: a sync is going on", hint=hint, code="already_running")
+        self.sync_id = sync_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,21 @@ class SyncState:
         return self.total - self.succeeded - self.failed - self.skipped
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What became of one document in one sync, for the list of events."""
+
+    sync_id: str
+    direction: Direction
+    repository_id: Id  # of the sender
+    document_id: Id  # of the sender
+    title: str
+    peer: str
+    status: UnitStatus
+    error: str
+    at: datetime
+
+
 class SyncStore(Protocol):
     """Syncs in the control database. `start` raises `AlreadyRunning` (a Stop, with `sync_id`) while one of the same
     repository, direction and peer is in progress by a living process."""
@@ -103,15 +127,17 @@ class SyncStore(Protocol):
     def start(self, order: Order, holder: str) -> SyncState: ...
 
     def resume(self, sync_id: str, holder: str) -> SyncState:
-        """Take over one whose process is gone: it goes on after its last finished unit."""
+        """Take over one whose process is gone, or that ended failed or partial: it goes on after what has succeeded,
+        and what failed is tried again. Raises `AlreadyRunning`, and `Stop` for one that is unknown or completed."""
         ...
 
     def abandoned(self) -> Sequence[str]:
         """Syncs in progress whose process has ended."""
         ...
 
-    def plan(self, sync_id: str, repository: Repository, units: Sequence[Unit]) -> None:
-        """All units at once, in order; a second time it must be the same."""
+    def plan(self, sync_id: str, repository: Repository, units: Sequence[Unit], total: int = 0) -> None:
+        """Units as they become known, in order; those of a task that is planned already stay as they are. `total`: how
+        many there will be. Raises `Fenced`."""
         ...
 
     def at(self, sync_id: str, title: str) -> None:
@@ -122,13 +148,16 @@ class SyncStore(Protocol):
         """Outcomes of units. Raises `Fenced`."""
         ...
 
-    def finish(
-        self, sync_id: str, status: SyncStatus, error: str = "", cleared: Cleared | None = None
-    ) -> SyncState: ...
+    def finish(self, sync_id: str, status: SyncStatus, error: str = "", cleared: Cleared | None = None) -> SyncState:
+        """Units that are still pending count as failed. Raises `Fenced`."""
+        ...
 
     def state(self, sync_id: str) -> SyncState | None: ...
 
     def units(self, sync_id: str) -> Sequence[Unit]: ...
+
+    def events(self, *, repository_id: Id | None = None, direction: Direction | None = None,
+               limit: int = 50) -> Sequence[Event]: ...  # fmt: skip
 
     def recent(self, *, repository_id: Id | None = None, direction: Direction | None = None, peer: str | None = None,
                limit: int = 50) -> Sequence[SyncState]: ...  # fmt: skip

@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from sync_assets.engine.errors import RejectRow
+
 Id = int
 
 
@@ -121,7 +123,8 @@ class Library(Protocol):
     """The repositories of one installation. Every method is one transaction; ids are ours unless they say `origin`.
 
     Raises `RejectRow` (code ``unknown_repository``, ``unknown_task``, ``unknown_document``, ``other_repository``,
-    ``invalid``) and `Retry` for a database that cannot be reached.
+    ``invalid``; for exports ``unknown_export``; for `clear` with `keep` ``not_replacing``) and `Retry` for a database
+    that cannot be reached.
     """
 
     # what is here
@@ -138,6 +141,18 @@ class Library(Protocol):
         ...
 
     def export_page(self, export: str, cursor: int) -> ExportPage: ...
+
+    def exported(self, export: str) -> Id:
+        """The repository that an export is of."""
+        ...
+
+    def repository_of(self, entity: Entity, id: Id) -> Id | None:
+        """The repository of a thing that is here, None for one that is not."""
+        ...
+
+    def local(self, origin: str, entity: Entity, origin_id: Id) -> Id | None:
+        """Our id of what came from `origin`, None where it never came or is gone."""
+        ...
 
     # what comes from elsewhere: `origin` is the installation that gave the ids
     def put_repository(self, origin: str, repository: Repository) -> Received: ...
@@ -157,7 +172,18 @@ class Library(Protocol):
     def put_usages(self, task_id: Id, usages: Sequence[TaskUsage]) -> bool: ...
 
     def put_pack(self, origin: str, pack: TaskPack) -> PackReceived:
-        """A task, its documents, its chosen document and its usages, in this order, in one transaction."""
+        """A task, its documents, its chosen document and its usages, in this order, in one transaction.
+
+        A document that is refused is told in `refused`; the others of the pack are kept.
+        """
+        ...
+
+    def put_packs(self, origin: str, packs: Sequence[TaskPack]) -> Sequence[PackReceived | RejectRow]:
+        """Many packs in one transaction and few round trips; the outcome of each, in order."""
+        ...
+
+    def know(self, origin: str, entity: Entity, ids: Mapping[Id, Id]) -> None:
+        """What we sent to `origin`: its ids of things that are ours. What it sends back is then the same thing."""
         ...
 
     def link(self, origin: str, repository_id: Id) -> int:
@@ -177,6 +203,7 @@ class Library(Protocol):
 class PackReceived:
     task: Received
     documents: Mapping[Id, Received]  # by the origin's id
+    refused: Mapping[Id, RejectRow] = field(default_factory=dict)  # documents that were not kept, by the origin's id
     errors: Mapping[Id, str] = field(default_factory=dict)  # documents that were refused, and why
 
 

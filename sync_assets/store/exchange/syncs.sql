@@ -21,9 +21,12 @@ update sync_assets.exchange_sync
  where sync_id = %(sync_id)s
 returning token
 
--- again: what failed is tried again
-update sync_assets.exchange_unit set status = 'pending', error = '', ended_at = null
- where sync_id = %(sync_id)s and status = 'failed'
+-- again: what failed is tried again. One that replaces and had ended does all again: syncs since then have marked what
+-- they brought as theirs, and clearing the rest would take that away
+update sync_assets.exchange_unit u set status = 'pending', error = '', ended_at = null
+  from sync_assets.exchange_sync s
+ where s.sync_id = %(sync_id)s and u.sync_id = s.sync_id and u.status <> 'pending'
+   and (u.status = 'failed' or s.finished_at is not null and (s.asked ->> 'replace')::boolean)
 
 -- in_progress: of all, who works at it and how long ago it was heard of
 select sync_id, holder, extract(epoch from clock_timestamp() - updated_at)::float8

@@ -1,0 +1,120 @@
+"""Giving packs to the other side, so that one that cannot be taken does not hold up the rest.
+
+A repository that the peer does not know is sent again, and then the packs, once. A call that is too big is halved; one
+that the peer fails at is sent pack by pack, until several fail in succession: then it is the peer. Must not know HTTP.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sync_assets.engine.errors import RejectRow, Retry, SyncError, TooLarge
+from sync_assets.exchange.model import Id, Library, PackReceived, Repository, TaskPack
+from sync_assets.exchange.work import Peer
+
+UNKNOWN_REPOSITORY = "unknown_repository"
+IN_SUCCESSION = 3
+LOCAL_TRIES = 5
+Outcome = PackReceived | SyncError
+_Result = TypeVar("_Result")
+
+
+def patient(call: Callable[[], _Result], sleep: Callable[[float], None] = time.sleep) -> _Result:
+    """Call our own database, again while its trouble passes. What is called may be repeated. Raises what it raises."""
+    for tried in range(1, LOCAL_TRIES):
+        try:
+            return call()
+        except Retry as error:
+            sleep(max(error.after, 0.5 * 2**tried))
+    return call()
+
+
+@dataclass(slots=True)
+class ToPeer:
+    """Sends to a peer. Raises `Retry` when the peer cannot be reached or fails at everything, and `Stop`."""
+
+    peer: Peer
+    repository: Repository
+    sync_id: str
+    failing: int = 0  # packs in succession that the peer failed at
+
+    def deliver(self, packs: Sequence[TaskPack]) -> list[Outcome]:
+        """The outcome of each pack, in order."""
+        outcomes = self._divided(packs)
+        unknown = [n for n, outcome in enumerate(outcomes) if _is_unknown(outcome)]
+        if unknown:
+            self.peer.put_repository(self.repository, self.sync_id)
+            again = self._divided([packs[n] for n in unknown])
+            for n, outcome in zip(unknown, again, strict=True):
+                outcomes[n] = outcome
+        return outcomes
+
+    def _divided(self, packs: Sequence[TaskPack]) -> list[Outcome]:
+        try:
+            outcomes = list(self.peer.put_packs(packs, self.sync_id))
+        except TooLarge as error:
+            return self._halves(packs) if len(packs) > 1 else [error]
+        except RejectRow as error:
+            return self._singly(packs) if len(packs) > 1 else [error]
+        except Retry as error:
+            if not _failed_inside(error):
+                raise
+            return self._singly(packs) if len(packs) > 1 else [self._counted(error)]
+        self.failing = 0
+        return [o if not (isinstance(o, Retry) and _failed_inside(o)) else self._counted(o) for o in outcomes]
+
+    def _halves(self, packs: Sequence[TaskPack]) -> list[Outcome]:
+        middle = len(packs) // 2
+        return [*self._divided(packs[:middle]), *self._divided(packs[middle:])]
+
+    def _singly(self, packs: Sequence[TaskPack]) -> list[Outcome]:
+        return [outcome for pack in packs for outcome in self._divided([pack])]
+
+    def _counted(self, error: Retry) -> SyncError:
+        self.failing += 1
+        if self.failing >= IN_SUCCESSION:
+            raise error
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class ToLibrary:
+    """Writes what a peer gave to our own library, each pack in a transaction of its own."""
+
+    library: Library
+    origin: str
+    repository: Repository  # as the origin knows it
+    sleep: Callable[[float], None]
+
+    def deliver(self, packs: Sequence[TaskPack]) -> list[Outcome]:
+        """The outcome of each pack, in order. Raises `Retry` when our database stays out of reach, and `Stop`."""
+        return [self._one(pack) for pack in packs]
+
+    def _one(self, pack: TaskPack) -> Outcome:
+        outcome = self._put(pack)
+        if _is_unknown(outcome):  # somebody deleted it meanwhile
+            self.repository_id()
+            outcome = self._put(pack)
+        return outcome
+
+    def repository_id(self) -> Id:
+        """Our id of the repository, which is there from now on."""
+        return patient(lambda: self.library.put_repository(self.origin, self.repository), self.sleep).id
+
+    def _put(self, pack: TaskPack) -> Outcome:
+        try:
+            return patient(lambda: self.library.put_pack(self.origin, pack), self.sleep)
+        except RejectRow as error:
+            return error
+
+
+def _is_unknown(outcome: Outcome) -> bool:
+    return isinstance(outcome, SyncError) and outcome.code == UNKNOWN_REPOSITORY
+
+
+def _failed_inside(error: Retry) -> bool:
+    """Whether the peer answered that it failed: then it may be for what was sent."""
+    return error.code.startswith("http_5")

@@ -28,8 +28,8 @@ from sync_assets.exchange.work import (
     Unit,
     UnitStatus,
 )
-from sync_assets.store.control import storable
-from sync_assets.store.session import Cursor, Sessions
+from sync_assets.store.control import PostgresStore, storable
+from sync_assets.store.session import Cursor
 from sync_assets.store.sql import read_named
 
 _SQL = read_named(Path(__file__).with_name("syncs.sql"))
@@ -41,8 +41,10 @@ _LEFT = "its process ended; it was left for a new sync"
 class PostgresSyncs:
     """Safe to share between threads. Raises `Retry`, `Unclear` and `Stop` of `store.session` besides."""
 
-    def __init__(self, sessions: Sessions, *, gone: Callable[[str], bool] = is_gone, silence: float = SILENCE) -> None:
-        self._sessions, self._gone, self._silence = sessions, gone, silence
+    def __init__(
+        self, store: PostgresStore, *, gone: Callable[[str], bool] = is_gone, silence: float = SILENCE
+    ) -> None:
+        self._sessions, self._gone, self._silence = store.sessions, gone, silence
         self._tokens: dict[str, int] = {}  # of the syncs that this process works at
 
     # -- who works at it

@@ -1,0 +1,132 @@
+"""The gateway put together: what stands around every request, then the endpoints. Must not import Dagster.
+
+From the outside in: headers, proxies that are trusted, id and log, who calls, how often, how much, audit.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse
+
+from sync_assets.engine.errors import SyncError
+from sync_assets.gateway import auth_routes, health, metrics
+from sync_assets.gateway.access import Gatekeeper
+from sync_assets.gateway.audit import Audited
+from sync_assets.gateway.headers import Hardened
+from sync_assets.gateway.limits import Bounded, Buckets, Paced
+from sync_assets.gateway.logging import Watched
+from sync_assets.gateway.openapi import describe
+from sync_assets.gateway.refusal import Refused, of_error
+from sync_assets.gateway.tokens import Tokens
+
+if TYPE_CHECKING:
+    from sync_assets.gateway.services import Services
+    from sync_assets.gateway.settings import Settings
+
+_UNDER_SYNC = ("receiving", "sourcing", "initiating")  # modules with router(services), below /api/sync
+_THREADS = 16  # each may hold a connection to the control database
+
+
+def create_app(settings: Settings, services: Services) -> FastAPI:
+    """The gateway for any ASGI server. `services` stay the caller's to close, after the app has ended."""
+    tokens = Tokens(services.ring, services.instance, settings.access_seconds)
+    meters = metrics.Meters()
+    app = FastAPI(
+        title="sync-assets gateway",
+        version="1",
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # their pages load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan(services),
+        middleware=_around(settings, services, tokens, meters),
+        exception_handlers={
+            SyncError: _expected,
+            HTTPException: _refused,
+            RequestValidationError: _invalid,
+        },
+    )
+    _include(app, settings, services, tokens, meters)
+    describe(app)
+    return app
+
+
+def _around(settings: Settings, services: Services, tokens: Tokens, meters: metrics.Meters) -> list[Middleware]:
+    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+    limits = settings.limits
+    strangers = Buckets(limits.strangers, limits.strangers_burst, services.clock)
+    calls = Buckets(limits.calls, limits.burst, services.clock)
+    proxies: Any = ProxyHeadersMiddleware
+    return [
+        Middleware(Hardened),
+        *([Middleware(proxies, trusted_hosts=list(settings.proxies))] if settings.proxies else []),
+        Middleware(Watched, meters=meters),
+        Middleware(Gatekeeper, services=services, tokens=tokens, strangers=strangers),
+        Middleware(Paced, buckets=calls),
+        Middleware(Bounded, limits=limits),
+        Middleware(Audited, services=services),
+    ]
+
+
+def _include(app: FastAPI, settings: Settings, services: Services, tokens: Tokens, meters: metrics.Meters) -> None:
+    limits = settings.limits
+    logins = Buckets(limits.logins, limits.logins_burst, services.clock)
+    app.include_router(health.router(services))
+    app.include_router(metrics.router(services, meters))
+    app.include_router(auth_routes.router(services, settings, tokens, logins), tags=["auth"])
+    for name in _UNDER_SYNC:
+        _include_module(app, name, services, prefix="/api/sync", tags=["sync"])
+    _include_module(app, "pages", services, include_in_schema=False)
+
+
+def _include_module(app: FastAPI, name: str, services: Services, **how: Any) -> None:
+    """The endpoints of a module of this package."""
+    if importlib.util.find_spec(f"sync_assets.gateway.{name}"):
+        router = getattr(importlib.import_module(f"sync_assets.gateway.{name}"), "router", None)
+        if router is not None:
+            app.include_router(router(services), **how)
+
+
+def _lifespan(services: Services) -> Any:
+    @asynccontextmanager
+    async def around(_: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        for begin in services.at_start:
+            await anyio.to_thread.run_sync(begin)
+        try:
+            yield
+        finally:
+            for end in reversed(services.at_end):
+                await anyio.to_thread.run_sync(end)
+
+    return around
+
+
+async def _expected(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, SyncError)  # noqa: S101
+    return of_error(error).response()
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    if isinstance(error, Refused):
+        return error.response()
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    """What is wrong with each field; never the value."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    faults = [f"{'.'.join(map(str, fault['loc']))[:100]}: {fault['msg'][:200]}" for fault in error.errors()[:10]]
+    return JSONResponse({"error": "; ".join(faults)}, 400)

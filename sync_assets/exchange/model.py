@@ -204,7 +204,6 @@ class PackReceived:
     task: Received
     documents: Mapping[Id, Received]  # by the origin's id
     refused: Mapping[Id, RejectRow] = field(default_factory=dict)  # documents that were not kept, by the origin's id
-    errors: Mapping[Id, str] = field(default_factory=dict)  # documents that were refused, and why
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class ToPeer:
 
 @dataclass(frozen=True, slots=True)
 class ToLibrary:
-    """Writes what a peer gave to our own library, each pack in a transaction of its own."""
+    """Writes what a peer gave to our own library."""
 
     library: Library
     origin: str
@@ -91,24 +91,20 @@ class ToLibrary:
 
     def deliver(self, packs: Sequence[TaskPack]) -> list[Outcome]:
         """The outcome of each pack, in order. Raises `Retry` when our database stays out of reach, and `Stop`."""
-        return [self._one(pack) for pack in packs]
-
-    def _one(self, pack: TaskPack) -> Outcome:
-        outcome = self._put(pack)
-        if _is_unknown(outcome):  # somebody deleted it meanwhile
+        outcomes = self._put(packs)
+        unknown = [n for n, outcome in enumerate(outcomes) if _is_unknown(outcome)]
+        if unknown:  # somebody deleted it meanwhile
             self.repository_id()
-            outcome = self._put(pack)
-        return outcome
+            for n, outcome in zip(unknown, self._put([packs[n] for n in unknown]), strict=True):
+                outcomes[n] = outcome
+        return outcomes
 
     def repository_id(self) -> Id:
         """Our id of the repository, which is there from now on."""
         return patient(lambda: self.library.put_repository(self.origin, self.repository), self.sleep).id
 
-    def _put(self, pack: TaskPack) -> Outcome:
-        try:
-            return patient(lambda: self.library.put_pack(self.origin, pack), self.sleep)
-        except RejectRow as error:
-            return error
+    def _put(self, packs: Sequence[TaskPack]) -> list[Outcome]:
+        return list(patient(lambda: self.library.put_packs(self.origin, packs), self.sleep))
 
 
 def _is_unknown(outcome: Outcome) -> bool:

@@ -92,7 +92,7 @@ def _pull(ends: Ends, facts: PeerFacts) -> Way:
     to = ToLibrary(library, origin, repository, ends.sleep)
     ours = to.repository_id()
     if order.replace:
-        patient(lambda: library.begin_replacing(origin, order.repository_id, ends.sync_id), ends.sleep)
+        patient(lambda: library.begin_replacing(origin, ours, ends.sync_id), ends.sleep)
     point("exchange_repository")
     return Way(
         repository=repository,
@@ -100,7 +100,7 @@ def _pull(ends: Ends, facts: PeerFacts) -> Way:
         pages=pages,
         at_once=_AT_ONCE,
         deliver=to.deliver,
-        link=lambda: patient(lambda: library.link(origin, order.repository_id), ends.sleep),
+        link=lambda: patient(lambda: library.link(origin, ours), ends.sleep),
         clear=(lambda: _clear_here(ends, ours)) if order.replace else None,
     )
 

@@ -33,6 +33,7 @@ from sync_assets.project.load import PlacedSync, Project, load_project
 from sync_assets.project.replicas import Listing
 
 if TYPE_CHECKING:
+    from sync_assets.components.exchange_execution import ExchangeExecution
     from sync_assets.components.fleet_execution import FleetExecution
 
 DEFS_VARIABLE = "SYNC_ASSETS_DEFS"
@@ -149,6 +150,19 @@ def fleet_definitions(known: Known, name: str, execution: "FleetExecution | None
     return dg.Definitions(assets=fleet_assets(made), schedules=fleet_schedules(made), sensors=fleet_sensors(made))
 
 
+def exchange_definitions(known: Known, name: str, execution: "ExchangeExecution | None" = None) -> dg.Definitions:
+    """What one RepositoryExchange stands for. Its code is loaded only where a deployment has one."""
+    from sync_assets.components.exchange_assets import Made, exchange_assets
+    from sync_assets.components.exchange_execution import REAL_EXCHANGE
+    from sync_assets.components.exchange_schedules import exchange_schedules
+    from sync_assets.components.exchange_sensors import exchange_sensors
+
+    made = Made(known.project, known.project.exchange(name), execution or REAL_EXCHANGE)
+    return dg.Definitions(
+        assets=exchange_assets(made), schedules=exchange_schedules(made), sensors=exchange_sensors(made)
+    )
+
+
 def shared_definitions(known: Known, execution: Execution = REAL) -> dg.Definitions:
     """What needs all files: sources that several syncs read, alerts, freshness, and how runs execute."""
     project = known.project
@@ -169,6 +183,7 @@ def whole_definitions(
     execution: Execution,
     lists: Mapping[str, Listing] = MappingProxyType({}),
     fleets: "FleetExecution | None" = None,
+    exchanges: "ExchangeExecution | None" = None,
 ) -> dg.Definitions:
     """All of a project without a component tree: for tests, and for the plain use from Python."""
     by_file: dict[str, list[PlacedSync]] = {}
@@ -179,6 +194,7 @@ def whole_definitions(
         own = [file_definitions(known, [s.name for s in syncs], execution) for syncs in by_file.values()]
         own += [replica_definitions(known, name, execution) for name in project.replicas]
         own += [fleet_definitions(known, name, fleets) for name in project.fleets]
+        own += [exchange_definitions(known, name, exchanges) for name in project.exchanges]
         return dg.Definitions.merge(*own, shared_definitions(known, execution))
 
 

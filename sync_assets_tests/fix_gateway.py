@@ -250,3 +250,16 @@ def environment_of(address: Address, folder: Path) -> dict[str, str]:
         "SYNC_ASSETS_PG_PASSWORD": address.password.reveal(),
         "SYNC_ASSETS_PG_DB": address.database,
     }
+
+
+@contextmanager
+def closed_database(address: Address) -> Iterator[None]:
+    """Nobody can connect to the database, and whoever was connected is cut off."""
+    name = sql.Identifier(address.database)
+    with psycopg.connect(**replace(address, database="postgres").arguments(), autocommit=True) as admin:
+        admin.execute(sql.SQL("alter database {} allow_connections false").format(name))
+        admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [address.database])
+        try:
+            yield
+        finally:
+            admin.execute(sql.SQL("alter database {} allow_connections true").format(name))

@@ -13,6 +13,7 @@ import click
 
 from sync_assets.cli.connections import connections
 from sync_assets.cli.fleet import fleet, sessions
+from sync_assets.cli.gateway import keys, serve, users
 
 _MODES = ("full", "incremental", "overwrite", "clone", "append")
 _EPILOG = """\
@@ -181,6 +182,9 @@ def demo(once: bool) -> int:
 root.add_command(connections)
 root.add_command(fleet)
 root.add_command(sessions)
+root.add_command(serve)
+root.add_command(keys)
+root.add_command(users)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

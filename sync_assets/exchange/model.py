@@ -187,11 +187,15 @@ class Library(Protocol):
         ...
 
     def link(self, origin: str, repository_id: Id) -> int:
-        """Second pass: `run_after` and `replaced_by` of what came from `origin`, now that all rows exist. How many."""
+        """Second pass: `run_after` and `replaced_by` of what came from `origin`, now that all rows exist. How many.
+
+        `repository_id` is the origin's."""
         ...
 
     def begin_replacing(self, origin: str, repository_id: Id, sync_id: str) -> None:
-        """From now on what `origin` sends to the repository is noted, so that the rest can be cleared at the end."""
+        """From now on what `origin` sends to the repository is noted, so that the rest can be cleared at the end.
+
+        `repository_id` is the origin's. A sync after which another has begun to bring things stays superseded."""
         ...
 
     def clear(self, repository_id: Id, *, keep: str | None = None, by: str) -> Cleared:
@@ -203,6 +207,7 @@ class Library(Protocol):
 class PackReceived:
     task: Received
     documents: Mapping[Id, Received]  # by the origin's id
+    errors: Mapping[Id, str] = field(default_factory=dict)  # documents that were refused, and why
     refused: Mapping[Id, RejectRow] = field(default_factory=dict)  # documents that were not kept, by the origin's id
 
 

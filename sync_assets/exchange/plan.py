@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from sync_assets.engine.errors import RejectRow, Stop, SyncError
+from sync_assets.engine.errors import Stop, SyncError
 from sync_assets.exchange.model import Did, Document, PackReceived, Received, TaskPack
 from sync_assets.exchange.work import DocumentOutcome, Order, Unit, UnitStatus
 
@@ -90,14 +90,14 @@ def _each(documents: Sequence[Document], status: UnitStatus, error: str) -> tupl
 
 
 def _document(document: Document, outcome: PackReceived) -> DocumentOutcome:
-    said = outcome.refused.get(document.document_id)
+    said = outcome.errors.get(document.document_id)
     status, error = _judged(outcome.documents.get(document.document_id), said)
     return DocumentOutcome(document.document_id, document.title, status, error)
 
 
-def _judged(received: Received | None, refused: RejectRow | None) -> tuple[UnitStatus, str]:
+def _judged(received: Received | None, refused: str | None) -> tuple[UnitStatus, str]:
     if received is None:
-        return UnitStatus.FAILED, str(refused) if refused else "the other side did not take it"
+        return UnitStatus.FAILED, refused or "the other side did not take it"
     if received.did is Did.CONFLICT:
         return UnitStatus.FAILED, CONFLICT
     return (UnitStatus.SKIPPED if received.did is Did.OLDER else UnitStatus.SUCCEEDED), ""

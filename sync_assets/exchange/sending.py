@@ -39,6 +39,7 @@ class ToPeer:
     peer: Peer
     repository: Repository
     sync_id: str
+    replacing: bool = False
     failing: int = 0  # packs in succession that the peer failed at
 
     def deliver(self, packs: Sequence[TaskPack]) -> list[Outcome]:
@@ -46,11 +47,15 @@ class ToPeer:
         outcomes = self._divided(packs)
         unknown = [n for n, outcome in enumerate(outcomes) if _is_unknown(outcome)]
         if unknown:
-            self.peer.put_repository(self.repository, self.sync_id)
+            self.put_repository()
             again = self._divided([packs[n] for n in unknown])
             for n, outcome in zip(unknown, again, strict=True):
                 outcomes[n] = outcome
         return outcomes
+
+    def put_repository(self) -> Id:
+        """The peer's id of the repository, which is there from now on; 0 where it does not say."""
+        return self.peer.put_repository(self.repository, self.sync_id, replacing=self.replacing)
 
     def _divided(self, packs: Sequence[TaskPack]) -> list[Outcome]:
         try:

@@ -6,12 +6,22 @@ repository, then the rest. Nothing is ever cleared before its replacement is in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sync_assets.engine.errors import Stop
 from sync_assets.engine.faults import point
-from sync_assets.exchange.model import Cleared, Export, ExportPage, Id, Library, Repository, TaskPack
+from sync_assets.exchange.model import (
+    Cleared,
+    Entity,
+    Export,
+    ExportPage,
+    Id,
+    Library,
+    PackReceived,
+    Repository,
+    TaskPack,
+)
 from sync_assets.exchange.sending import Outcome, ToLibrary, ToPeer, patient
 from sync_assets.exchange.work import Direction, Order, Peer, PeerFacts
 
@@ -56,8 +66,10 @@ def _push(ends: Ends, facts: PeerFacts) -> Way:
     order, peer = ends.order, ends.peer
     export = patient(lambda: ends.library.export(order.repository_id, order.document_ids), ends.sleep)
     point("exchange_export")
-    peer.put_repository(export.repository, ends.sync_id)
     staged = order.replace and facts.staged_clear
+    to = ToPeer(peer, export.repository, ends.sync_id, replacing=staged)
+    learned = _Learning(ends, facts.instance or peer.name, to)
+    learned.know(Entity.REPOSITORY, {to.put_repository(): order.repository_id})
     first = order.replace and not facts.staged_clear and ends.fresh
     cleared = peer.clear(order.repository_id, keep=None, sync_id=ends.sync_id) if first else None
     point("exchange_repository")
@@ -66,12 +78,32 @@ def _push(ends: Ends, facts: PeerFacts) -> Way:
         total=export.total,
         pages=_local_pages(ends, export),
         at_once=min(facts.batch, _AT_ONCE) or 1,
-        deliver=ToPeer(peer, export.repository, ends.sync_id).deliver,
+        deliver=learned.deliver,
         link=lambda: peer.link(order.repository_id, ends.sync_id),
         clear=(lambda: peer.clear(order.repository_id, keep=ends.sync_id, sync_id=ends.sync_id)) if staged else None,
         cleared=cleared,
         note=CLEARED_FIRST if order.replace and not staged else "",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Learning:
+    """Sends, and keeps what the peer calls our things: what it sends back one day is then the same thing."""
+
+    ends: Ends
+    origin: str
+    to: ToPeer
+
+    def deliver(self, packs: Sequence[TaskPack]) -> Sequence[Outcome]:
+        outcomes = self.to.deliver(packs)
+        good = [(p, o) for p, o in zip(packs, outcomes, strict=True) if isinstance(o, PackReceived)]
+        self.know(Entity.TASK, {o.task.id: p.task.task_id for p, o in good})
+        self.know(Entity.DOCUMENT, {theirs.id: ours for _, o in good for ours, theirs in o.documents.items()})
+        return outcomes
+
+    def know(self, entity: Entity, ids: Mapping[Id, Id]) -> None:
+        known = {theirs: ours for theirs, ours in ids.items() if theirs}
+        patient(lambda: self.ends.library.know(self.origin, entity, known), self.ends.sleep)
 
 
 def _local_pages(ends: Ends, export: Export) -> Iterator[ExportPage]:
@@ -92,7 +124,7 @@ def _pull(ends: Ends, facts: PeerFacts) -> Way:
     to = ToLibrary(library, origin, repository, ends.sleep)
     ours = to.repository_id()
     if order.replace:
-        patient(lambda: library.begin_replacing(origin, ours, ends.sync_id), ends.sleep)
+        patient(lambda: library.begin_replacing(origin, order.repository_id, ends.sync_id), ends.sleep)
     point("exchange_repository")
     return Way(
         repository=repository,
@@ -100,7 +132,7 @@ def _pull(ends: Ends, facts: PeerFacts) -> Way:
         pages=pages,
         at_once=_AT_ONCE,
         deliver=to.deliver,
-        link=lambda: patient(lambda: library.link(origin, ours), ends.sleep),
+        link=lambda: patient(lambda: library.link(origin, order.repository_id), ends.sleep),
         clear=(lambda: _clear_here(ends, ours)) if order.replace else None,
     )
 

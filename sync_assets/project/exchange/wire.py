@@ -229,9 +229,9 @@ def received_in(value: object, pack: TaskPack) -> PackReceived | RejectRow:
     return PackReceived(_received(of.get("task")), taken, refused)
 
 
-def _documents_in(value: object, known: set[Id]) -> tuple[dict[Id, Received], dict[Id, RejectRow]]:
+def _documents_in(value: object, known: set[Id]) -> tuple[dict[Id, Received], dict[Id, str]]:
     taken: dict[Id, Received] = {}
-    refused: dict[Id, RejectRow] = {}
+    refused: dict[Id, str] = {}
     entries: list[tuple[object, object]] = []
     if isinstance(value, Mapping):
         entries = list(value.items())
@@ -243,7 +243,7 @@ def _documents_in(value: object, known: set[Id]) -> tuple[dict[Id, Received], di
             continue
         of = _fields(item, "document")
         if of.get("error"):
-            refused[number] = RejectRow("the peer refuses it", code=_word(of.get("code")))
+            refused[number] = str(RejectRow("the peer refuses it", code=_word(of.get("code"))))
         else:
             taken[number] = _received(item)
     return taken, refused

@@ -60,7 +60,7 @@ def fill(library: PostgresLibrary, repository: Id, tasks: int, documents: int = 
         for n in range(1, tasks + 1)
     ]
     library.put_packs(origin, packs)
-    library.link(origin, received.id)
+    library.link(origin, repository)
     return received.id
 
 
@@ -75,7 +75,7 @@ class Installation:
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(**self.address.arguments()) as connection:
-            return connection.execute(statement, values or None).fetchall()  # type: ignore[call-overload,no-any-return]
+            return connection.execute(statement, values or None).fetchall()
 
     def table(self, name: str) -> list[tuple[Any, ...]]:
         """Every byte of a table of the schema, in order."""

@@ -37,7 +37,7 @@ TABLES = {
         "classified",
     )),
     *(f"exchange_{name}" for name in (
-        "repository", "task", "document", "usage", "map", "sync", "unit", "export", "export_pack",
+        "repository", "task", "document", "usage", "map", "replacing", "sync", "unit", "export", "export_pack",
     )),
     *(f"gateway_{name}" for name in ("key", "user", "refresh", "audit")),
 }  # fmt: skip

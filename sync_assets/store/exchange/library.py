@@ -134,16 +134,21 @@ class PostgresLibrary:
             self._from(origin, lambda c: c.executemany(SQL["know"], values))
 
     def link(self, origin: str, repository_id: Id) -> int:
-        asked = {"origin": storable(origin), "repository": repository_id}
-
         def both(cursor: Cursor) -> int:
+            place = library_incoming.place(cursor, storable(origin), repository_id)
+            asked = {"origin": place.origin, "repository": place.repository}
             return sum(cursor.execute(SQL[one], asked).rowcount for one in ("link_tasks", "link_documents"))
 
         return self._from(origin, both)
 
     def begin_replacing(self, origin: str, repository_id: Id, sync_id: str) -> None:
-        asked = {"origin": storable(origin), "repository": repository_id, "sync_id": storable(sync_id)}
-        self._from(origin, lambda c: c.execute(SQL["begin_replacing"], asked))
+        def begin(cursor: Cursor) -> None:
+            place = library_incoming.place(cursor, storable(origin), repository_id)
+            asked = {"origin": place.origin, "repository": place.repository, "sync_id": storable(sync_id)}
+            cursor.execute(SQL["begin_replacing"], asked)
+            cursor.execute(SQL["forget_replacing"], asked)
+
+        self._from(origin, begin)
 
     def clear(self, repository_id: Id, *, keep: str | None = None, by: str) -> Cleared:
         """With `keep`, refused (``not_replacing``) unless that sync is the last that began to replace it."""
@@ -254,7 +259,7 @@ def _require_repository(cursor: Cursor, repository: Id) -> None:
 
 
 def _clear(cursor: Cursor, repository: Id, keep: str | None, by: str) -> Cleared:
-    asked: dict[str, Any] = {"repository": repository, "keep": keep, "origin": None}
+    asked: dict[str, Any] = {"repository": repository, "keep": keep and storable(keep), "origin": None}
     if cursor.execute(SQL["hold_repository"], asked).fetchone() is None:
         raise unknown("repository")
     if keep is not None:

@@ -43,7 +43,10 @@ on conflict (origin, entity, origin_id) do update
    set local_id = excluded.local_id, sync_id = excluded.sync_id
 
 -- known_repositories: that came before and are here; held, so that none is cleared meanwhile
-select m.origin_id, m.sync_id, r.repository_id, r.name, r.url, r.description, r.clone_branch, r.clone_commit_id,
+select m.origin_id,
+       coalesce((select s.sync_id from sync_assets.exchange_replacing s
+                  where s.origin = m.origin and s.repository_id = r.repository_id order by number desc limit 1), ''),
+       r.repository_id, r.name, r.url, r.description, r.clone_branch, r.clone_commit_id,
        r.size_mb, r.status, r.error_msg, r.created_at, r.updated_at
   from sync_assets.exchange_map m join sync_assets.exchange_repository r on r.repository_id = m.local_id
  where m.origin = %(origin)s and m.entity = 'repository' and m.origin_id = any(%(ids)s::bigint[])
@@ -173,16 +176,23 @@ update sync_assets.exchange_document d
    and m.origin = d.came_origin and m.entity = 'document' and m.origin_id = d.came_replaced_by
    and newer.repository_id = d.repository_id
 
--- begin_replacing: what comes from now on is of this sync
-update sync_assets.exchange_map set sync_id = %(sync_id)s
- where origin = %(origin)s and entity = 'repository' and local_id = %(repository)s and sync_id <> %(sync_id)s
+-- begin_replacing: what comes from now on is of this sync, unless another has begun after it
+insert into sync_assets.exchange_replacing (origin, repository_id, sync_id)
+values (%(origin)s, %(repository)s, %(sync_id)s) on conflict (origin, repository_id, sync_id) do nothing
+
+-- forget_replacing: of syncs that nobody goes on with
+delete from sync_assets.exchange_replacing
+ where origin = %(origin)s and repository_id = %(repository)s and sync_id <> %(sync_id)s
+   and begun_at < clock_timestamp() - interval '60 days'
 
 -- hold_repository: nothing is put into it until the transaction ends
 select 1 from sync_assets.exchange_repository where repository_id = %(repository)s for update
 
--- replacing: whose sync it is
-select origin from sync_assets.exchange_map
- where entity = 'repository' and local_id = %(repository)s and sync_id = %(keep)s
+-- replacing: whose sync it is, if none has begun after it
+select origin from sync_assets.exchange_replacing s
+ where repository_id = %(repository)s and sync_id = %(keep)s
+   and not exists (select from sync_assets.exchange_replacing o
+                    where o.repository_id = s.repository_id and o.origin = s.origin and o.number > s.number)
 
 -- clear_usages: of all tasks, or of those that the sync did not bring
 delete from sync_assets.exchange_usage u using sync_assets.exchange_task t

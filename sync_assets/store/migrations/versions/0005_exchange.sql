@@ -89,10 +89,21 @@ create table sync_assets.exchange_map (
     entity    text not null check (entity in ('repository', 'task', 'document')),
     origin_id bigint not null check (origin_id > 0),
     local_id  bigint not null,
-    sync_id   text not null default '',                          -- that brought it last, while it replaces
+    sync_id   text not null default '',                          -- that brought it last
     primary key (origin, entity, origin_id)
 );
 create index exchange_map_back on sync_assets.exchange_map (entity, local_id);
+
+-- Which sync brings what comes from `origin`: the newest. One that another has begun after is never the newest again,
+-- or it would clear what the other has brought.
+create table sync_assets.exchange_replacing (
+    origin        text not null,
+    repository_id bigint not null references sync_assets.exchange_repository on delete cascade,
+    sync_id       text not null check (sync_id <> ''),
+    number        bigint generated always as identity,
+    begun_at      timestamptz not null default clock_timestamp(),
+    primary key (origin, repository_id, sync_id)
+);
 
 -- Syncs of one repository with one peer.
 create table sync_assets.exchange_sync (

@@ -7,12 +7,11 @@ from collections.abc import Callable
 
 from sync_assets.project.exchange.network import PUBLIC, internal
 from sync_assets.project.exchange.peer import HttpPeer
-from sync_assets.project.exchange_spec import Peer as PeerSpec
-from sync_assets.store.secrets import expand, opener
+from sync_assets.project.exchange.placed import PlacedPeer
 
 
 def open_peer(
-    spec: PeerSpec,
+    peer: PlacedPeer,
     origin: str,
     *,
     clock: Callable[[], float] = time.monotonic,
@@ -20,15 +19,15 @@ def open_peer(
 ) -> HttpPeer:
     """The peer; nothing is dialled yet. `origin`: what this installation calls itself (`PostgresSyncs.deployment_id`).
 
-    Raises `Stop` for an address that may not be dialled.
+    Raises `Stop` for an address that may not be dialled, and for what its settings refer to and is not there.
     """
     return HttpPeer(
-        spec.name,
-        expand(spec.url),
-        opener(spec.api_key) if spec.api_key else None,
-        internal(spec.network.internal) if spec.network.internal else PUBLIC,
+        peer.name,
+        peer.url,
+        peer.open_key,
+        internal(peer.internal) if peer.internal else PUBLIC,
         clock,
         sleep,
         origin=origin,
-        ca=expand(spec.ca) if spec.ca else None,
+        ca=str(peer.ca) if peer.ca else None,
     )

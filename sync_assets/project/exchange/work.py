@@ -238,7 +238,7 @@ def newest_syncs(store: PostgresStore, peers: Sequence[str]) -> list[SyncState]:
 def _syncs(store: PostgresStore) -> PostgresSyncs:
     from sync_assets.store.exchange.syncs import PostgresSyncs
 
-    return PostgresSyncs(store.sessions)
+    return PostgresSyncs(store)
 
 
 def _open_peer(peer: PlacedPeer, origin: str) -> Peer:

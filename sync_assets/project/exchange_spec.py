@@ -9,14 +9,16 @@ from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from ipaddress import ip_network
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from sync_assets.exchange.model import Repository
 from sync_assets.project.faults import RuleFaults, Trouble
 from sync_assets.project.spec import SecretRef, Slug, Strict, Text, cron_troubles, zone_troubles
+
+if TYPE_CHECKING:
+    from sync_assets.exchange.model import Repository
 
 Way = Literal["push", "pull"]
 END = "/api/sync"

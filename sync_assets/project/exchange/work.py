@@ -92,13 +92,13 @@ def exchange(
 
 
 def rounds(desk: Desk, wanted: Sequence[Order], tries: int = TRIES) -> Iterator[Item]:
-    """All orders, and again those that failed for a passing reason; of each the last outcome."""
-    left = list(wanted)
+    """All orders, and again those that failed because nobody answered; of each the last outcome."""
+    left: list[tuple[Order, str]] = [(order, "") for order in wanted]
     for number in range(1, tries + 1):
-        again: list[Order] = []
-        for order, item in zip(left, _round(desk, left), strict=True):
+        again: list[tuple[Order, str]] = []
+        for (order, before), item in zip(left, _round(desk, left), strict=True):
             if item.passing and number < tries:
-                again.append(order)
+                again.append((order, item.state.sync_id if item.state else before))
                 desk.tell(f"repository {order.repository_id}: {item.trouble}; it is tried again after the others")
             else:
                 yield item
@@ -108,20 +108,21 @@ def rounds(desk: Desk, wanted: Sequence[Order], tries: int = TRIES) -> Iterator[
         left = again
 
 
-def _round(desk: Desk, wanted: Sequence[Order]) -> Iterator[Item]:
+def _round(desk: Desk, wanted: Sequence[tuple[Order, str]]) -> Iterator[Item]:
     """Each order once. When one failed because nobody answers, and still nobody does, the rest need not try."""
     silent: SyncError | None = None
-    for order in wanted:
+    for order, before in wanted:
         if silent is not None:
             yield Item(order.repository_id, error=silent)
             continue
-        item = one(desk, order)
-        if item.passing:
+        item = one(desk, order, before)
+        if not item.good:
             silent = _silent(desk.peer)
-        yield item
+        yield replace(item, error=silent) if silent is not None and item.error is None else item
 
 
 def _silent(peer: Peer) -> SyncError | None:
+    """The trouble of a peer that does not answer now."""
     try:
         peer.ping()
     except SyncError as error:
@@ -129,25 +130,21 @@ def _silent(peer: Peer) -> SyncError | None:
     return None
 
 
-def one(desk: Desk, order: Order) -> Item:
-    """One repository, whatever it takes: its own sync, or the one that is going on."""
+def one(desk: Desk, order: Order, before: str = "") -> Item:
+    """One repository, whatever it takes: its own sync, or the one that is going on. `before`: a sync of it that was
+    broken off, to go on with."""
     began = desk.clock()
-    item = _tried(desk, order, began)
+    item = _tried(desk, order, before, began)
     return replace(item, seconds=desk.clock() - began)
 
 
-def _tried(desk: Desk, order: Order, began: float) -> Item:
+def _tried(desk: Desk, order: Order, before: str, began: float) -> Item:
     try:
-        return _ended(desk, order, _run(desk, order))
+        return _ended(desk, order, _run(desk, order, before or _left(desk, order)))
     except AlreadyRunning as other:
         return _other(desk, order, other.sync_id, began)
     except SyncError as error:
-        last = desk.syncs.recent(
-            repository_id=order.repository_id, direction=order.direction, peer=order.peer, limit=1
-        )  # fmt: skip
-        mine = [state for state in last if _alike(state.order, order) and state.status is not SyncStatus.IN_PROGRESS]
-        state = mine[0] if mine and mine[0].status is not SyncStatus.COMPLETED else None
-        return Item(order.repository_id, state, _units(desk, state), error)
+        return Item(order.repository_id, error=error)
 
 
 def _other(desk: Desk, order: Order, sync_id: str, began: float) -> Item:
@@ -156,28 +153,33 @@ def _other(desk: Desk, order: Order, sync_id: str, began: float) -> Item:
     while desk.clock() - began < PATIENCE:
         state = desk.syncs.state(sync_id)
         if state is None or sync_id in desk.syncs.abandoned():
-            return _tried(desk, order, began)
+            return _tried(desk, order, "", began)
         if state.status is not SyncStatus.IN_PROGRESS:
             done = _alike(state.order, order) and state.status is SyncStatus.COMPLETED
-            return replace(_ended(desk, order, state), waited=True) if done else _tried(desk, order, began)
+            return replace(_ended(desk, order, state), waited=True) if done else _tried(desk, order, "", began)
         desk.sleep(LOOK)
     trouble = Retry(f"sync {sync_id} of the same repository does not end", hint="look at it", code="already_running")
     return Item(order.repository_id, desk.syncs.state(sync_id), error=trouble)
 
 
-def _run(desk: Desk, order: Order) -> SyncState:
-    """A new sync; or, of the same order, the one whose process died, from where it stopped."""
-    from sync_assets.exchange import engine
-
-    told = partial(_say, desk)
+def _left(desk: Desk, order: Order) -> str:
+    """A sync of the same order whose process has died; one for something else is ended by whoever begins."""
     for sync_id in desk.syncs.abandoned():
         left = desk.syncs.state(sync_id)
         if left is not None and _kind(left.order) == _kind(order) and _alike(left.order, order):
             desk.tell(f"repository {order.repository_id}: goes on with sync {sync_id}, whose process has ended")
-            return engine.resume(
-                sync_id, desk.library, desk.peer, desk.syncs, holder=desk.holder, progress=told, sleep=desk.sleep
-            )  # fmt: skip
-    return engine.run(order, desk.library, desk.peer, desk.syncs, holder=desk.holder, progress=told, sleep=desk.sleep)
+            return sync_id
+    return ""
+
+
+def _run(desk: Desk, order: Order, before: str) -> SyncState:
+    """A new sync, or the one before, from where it stopped."""
+    from sync_assets.exchange import engine
+
+    library, peer, syncs, told = desk.library, desk.peer, desk.syncs, partial(_say, desk)
+    if before:
+        return engine.resume(before, library, peer, syncs, holder=desk.holder, progress=told, sleep=desk.sleep)
+    return engine.run(order, library, peer, syncs, holder=desk.holder, progress=told, sleep=desk.sleep)
 
 
 def _say(desk: Desk, state: SyncState) -> None:

@@ -43,8 +43,12 @@ def run(
     progress: Progress = silent,
     sleep: Sleep = time.sleep,
 ) -> SyncState:
-    """Do what was asked; how it went is in the state. Raises `AlreadyRunning`, `Stop` for an order that makes no sense,
-    `Fenced` when another process took it over, and `Retry` when the control database stays out of reach."""
+    """Do what was asked; what became of each unit is in the state.
+
+    Raises `AlreadyRunning`, `Stop` for an order that makes no sense, and what broke it off, which is kept with the
+    sync: `Retry` when the peer or the control database stays out of reach, `Stop` for what a person must mend,
+    `RejectRow` for a repository or a chosen document that is not there, `Fenced` when another process took it over.
+    """
     return carry_on(begin(order, syncs, holder=holder), library, peer, syncs, progress=progress, sleep=sleep)
 
 
@@ -79,22 +83,19 @@ def carry_on(
     progress: Progress = silent,
     sleep: Sleep = time.sleep,
 ) -> SyncState:
-    """Carry out a sync that this process has begun or taken over. Raises `Fenced`, `Retry`."""
+    """Carry out a sync that this process has begun or taken over. Raises as `run`."""
     work = _Work(state, syncs, progress, sleep)
     try:
         end = work.go(library, peer)
     except Fenced:
         raise
     except SyncError as error:
-        end = _End(SyncStatus.FAILED, str(error), work.cleared)
+        work.finish(_End(SyncStatus.FAILED, str(error), work.cleared))
+        raise
     except BaseException as error:  # or it would be in progress for as long as this process lives
         syncs.finish(state.sync_id, SyncStatus.FAILED, f"ended by {type(error).__name__}", work.cleared)
         raise
-    point("exchange_before_finish")
-    finished = patient(lambda: syncs.finish(state.sync_id, end.status, end.error, end.cleared), sleep)
-    point("exchange_finished")
-    progress(finished)
-    return finished
+    return work.finish(end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ class _Work:
         for page in way.pages:
             self._page(way, page)
         self._no_longer_there(way)
-        return self._finish(way)
+        return self._outcome(way)
 
     # -- page by page
 
@@ -194,7 +195,14 @@ class _Work:
             self._note([replace(u, status=UnitStatus.SKIPPED, error=_GONE) for u in left])
         self._plan(way, (), len(self.known))
 
-    def _finish(self, way: Way) -> _End:
+    def finish(self, end: _End) -> SyncState:
+        point("exchange_before_finish")
+        finished = self._kept(lambda: self.syncs.finish(self.sync_id, end.status, end.error, end.cleared))
+        point("exchange_finished")
+        self.progress(finished)
+        return finished
+
+    def _outcome(self, way: Way) -> _End:
         bad, good = self._count(UnitStatus.FAILED), self._count(UnitStatus.SUCCEEDED)
         if good:
             point("exchange_before_link")

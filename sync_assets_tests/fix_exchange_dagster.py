@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,14 +42,12 @@ def unit(number: int, *documents: UnitStatus) -> Unit:
     return Unit(number, number, f"task {number}", status, 1, "document: too long" if bad else "", each)
 
 
-def state(
-    repository: int, units: Sequence[Unit], peer: str = "branch", way: Way = "push", error: str = ""
-) -> SyncState:
+def state(repository: int, units: Sequence[Unit], way: Way = "push", error: str = "") -> SyncState:
     """A sync that has ended, by its units."""
     failed = sum(one.status is UnitStatus.FAILED for one in units)
     good = len(units) - failed
     status = SyncStatus.COMPLETED if not failed and not error else SyncStatus.PARTIAL if good else SyncStatus.FAILED
-    order = Order(Direction(way), peer, repository, asked_by="somebody")
+    order = Order(Direction(way), "branch", repository, asked_by="somebody")
     return SyncState(f"sync{repository}", order, status, f"name {repository}", len(units), good, failed, error=error)
 
 
@@ -102,5 +101,5 @@ class ScriptedExchange:
     def execution(self) -> ExchangeExecution:
         return ExchangeExecution(
             local=self.local, remote=self.remote, run=self.run, newest=lambda names: self.ended,
-            open_store=lambda: self.store, notify=self.notify,  # type: ignore[arg-type,return-value]
+            open_store=lambda: nullcontext(self.store), notify=self.notify,  # type: ignore[arg-type,return-value]
         )  # fmt: skip

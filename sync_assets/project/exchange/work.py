@@ -151,13 +151,13 @@ def _other(desk: Desk, order: Order, sync_id: str, began: float) -> Item:
     """Wait for a sync of the same repository. If it was for the same, it is the answer; else ours comes after it."""
     desk.tell(f"repository {order.repository_id}: sync {sync_id} is going on; waiting for it")
     while desk.clock() - began < PATIENCE:
+        desk.sleep(LOOK)
         state = desk.syncs.state(sync_id)
         if state is None or sync_id in desk.syncs.abandoned():
             return _tried(desk, order, "", began)
         if state.status is not SyncStatus.IN_PROGRESS:
             done = _alike(state.order, order) and state.status is SyncStatus.COMPLETED
             return replace(_ended(desk, order, state), waited=True) if done else _tried(desk, order, "", began)
-        desk.sleep(LOOK)
     trouble = Retry(f"sync {sync_id} of the same repository does not end", hint="look at it", code="already_running")
     return Item(order.repository_id, desk.syncs.state(sync_id), error=trouble)
 

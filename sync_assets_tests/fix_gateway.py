@@ -179,10 +179,10 @@ class GatewayProcess:
     """`sync-assets serve` as a process: it can be killed and started again over the same database and port."""
 
     gateway: Gateway
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     folder: Path
     arguments: tuple[str, ...] = ()
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
     def log(self) -> str:
@@ -229,8 +229,8 @@ def gateway_process(control_server: Path, tmp_path: Path) -> Iterator[GatewayPro
         (tmp_path / "workspace.yaml").write_text("", encoding="utf-8")
         gateway = Gateway(f"http://127.0.0.1:{port}", store, address)
         process = GatewayProcess(gateway, environment_of(address, tmp_path), tmp_path)
-        process.start()
         try:
+            process.start()
             yield process
         finally:
             process.kill()

@@ -19,7 +19,6 @@ from starlette.requests import Request
 
 from sync_assets.engine.errors import SyncError
 from sync_assets.gateway.refusal import Refused, missing, of_error, stranger
-from sync_assets.gateway.tokens import Tokens
 from sync_assets.store.gateway import scopes as rights
 from sync_assets.store.gateway.scopes import Action
 
@@ -97,10 +96,9 @@ def admin(request: Request) -> Caller:
 class Gatekeeper:
     """Middleware: finds the caller before anything else is done, and lets nobody else through."""
 
-    def __init__(self, app: ASGIApp, services: Services, tokens: Tokens, strangers: Buckets) -> None:
+    def __init__(self, app: ASGIApp, services: Services, strangers: Buckets) -> None:
         self._app = app
         self._services = services
-        self._tokens = tokens
         self._strangers = strangers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,7 +134,7 @@ class Gatekeeper:
             if text.startswith("sak_"):
                 found = self._services.keys.find(text)
                 return Caller(*found) if found else None
-            login = self._tokens.read(text)
+            login = self._services.tokens.read(text)
             scopes = self._services.users.session(*login) if login else None
         except SyncError as error:
             raise of_error(error) from None

@@ -27,7 +27,6 @@ from sync_assets.gateway.limits import Bounded, Buckets, Paced
 from sync_assets.gateway.logging import Watched
 from sync_assets.gateway.openapi import describe
 from sync_assets.gateway.refusal import Refused, of_error
-from sync_assets.gateway.tokens import Tokens
 
 if TYPE_CHECKING:
     from sync_assets.gateway.services import Services
@@ -39,7 +38,7 @@ _THREADS = 16  # each may hold a connection to the control database
 
 def create_app(settings: Settings, services: Services) -> FastAPI:
     """The gateway for any ASGI server. `services` stay the caller's to close, after the app has ended."""
-    tokens = Tokens(services.ring, services.instance, settings.access_seconds)
+    services.settings = settings
     meters = metrics.Meters()
     app = FastAPI(
         title="sync-assets gateway",
@@ -49,42 +48,54 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan(services),
-        middleware=_around(settings, services, tokens, meters),
+        middleware=_around(settings, services, meters),
         exception_handlers={
             SyncError: _expected,
             HTTPException: _refused,
             RequestValidationError: _invalid,
         },
     )
-    _include(app, settings, services, tokens, meters)
+    _include(app, services, meters)
     describe(app)
     return app
 
 
-def _around(settings: Settings, services: Services, tokens: Tokens, meters: metrics.Meters) -> list[Middleware]:
-    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-
+def _around(settings: Settings, services: Services, meters: metrics.Meters) -> list[Middleware]:
     limits = settings.limits
     strangers = Buckets(limits.strangers, limits.strangers_burst, services.clock)
     calls = Buckets(limits.calls, limits.burst, services.clock)
-    proxies: Any = ProxyHeadersMiddleware
     return [
         Middleware(Hardened),
-        *([Middleware(proxies, trusted_hosts=list(settings.proxies))] if settings.proxies else []),
+        *_proxies(settings),
         Middleware(Watched, meters=meters),
-        Middleware(Gatekeeper, services=services, tokens=tokens, strangers=strangers),
+        *_for_people(),
+        Middleware(Gatekeeper, services=services, strangers=strangers),
         Middleware(Paced, buckets=calls),
         Middleware(Bounded, limits=limits),
         Middleware(Audited, services=services),
     ]
 
 
-def _include(app: FastAPI, settings: Settings, services: Services, tokens: Tokens, meters: metrics.Meters) -> None:
-    limits = settings.limits
-    logins = Buckets(limits.logins, limits.logins_burst, services.clock)
+def _proxies(settings: Settings) -> list[Middleware]:
+    """What trusted proxies say of the caller's address and scheme."""
+    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+    believing: Any = ProxyHeadersMiddleware
+    return [Middleware(believing, trusted_hosts=list(settings.proxies))] if settings.proxies else []
+
+
+def _for_people() -> list[Middleware]:
+    """Refusals of pages as pages."""
+    if not importlib.util.find_spec("sync_assets.gateway.pages.shown"):
+        return []
+    shown: Any = importlib.import_module("sync_assets.gateway.pages.shown").Shown
+    return [Middleware(shown)]
+
+
+def _include(app: FastAPI, services: Services, meters: metrics.Meters) -> None:
     app.include_router(health.router(services))
-    app.include_router(metrics.router(services, meters))
-    app.include_router(auth_routes.router(services, settings, tokens, logins), tags=["auth"])
+    app.include_router(metrics.router(meters))
+    app.include_router(auth_routes.router(services), tags=["auth"])
     for name in _UNDER_SYNC:
         _include_module(app, name, services, prefix="/api/sync", tags=["sync"])
     _include_module(app, "pages", services, include_in_schema=False)

@@ -11,13 +11,8 @@ from sync_assets.gateway.envelope import Ok
 from sync_assets.gateway.refusal import stranger
 
 if TYPE_CHECKING:
-    from sync_assets.gateway.limits import Buckets
+    from sync_assets.gateway.door import Signed
     from sync_assets.gateway.services import Services
-    from sync_assets.gateway.settings import Settings
-    from sync_assets.gateway.tokens import Tokens
-    from sync_assets.store.gateway.users import Login
-
-_SLOWLY = "too many logins"
 
 
 class Credentials(BaseModel):
@@ -46,38 +41,31 @@ class Ended(BaseModel):
     ended: bool = True
 
 
-def router(services: Services, settings: Settings, tokens: Tokens, logins: Buckets) -> APIRouter:
+def router(services: Services) -> APIRouter:
     routes = APIRouter(prefix="/api/v1/auth")
 
-    def granted(login: Login | None) -> Ok[Granted]:
-        if login is None:
-            raise stranger()
-        access = tokens.issue(login.name, login.family)
-        return Ok(data=Granted(access_token=access, refresh_token=login.refresh, expires_in=settings.access_seconds))
-
     @routes.post("/login")
-    async def login(given: Credentials, request: Request) -> Ok[Granted]:
+    def login(given: Credentials, request: Request) -> Ok[Granted]:
         """Begin a login. One answer for a wrong name and a wrong password, after the same time."""
-        from anyio.to_thread import run_sync
-
         address = request.client.host if request.client else ""
-        logins.take(f"address:{address}", _SLOWLY)
-        logins.take(f"name:{given.name}", _SLOWLY)
-        found = await run_sync(
-            services.users.login, given.name, given.password, settings.refresh_seconds, request.state.request_id
-        )
-        return granted(found)
+        return _granted(services.door.sign_in(given.name, given.password, address, request.state.request_id))
 
     @routes.post("/refresh")
     def refresh(given: RefreshToken, request: Request) -> Ok[Granted]:
         """Go on with a login. A refresh token that is used twice ends it."""
-        seconds = settings.refresh_seconds
-        return granted(services.users.refresh(given.refresh_token, seconds, request.state.request_id))
+        return _granted(services.door.go_on(given.refresh_token, request.state.request_id))
 
     @routes.post("/logout")
     def logout(given: RefreshToken, request: Request) -> Ok[Ended]:
         """End a login; its access tokens end with it."""
-        services.users.logout(given.refresh_token, request.state.request_id)
+        services.door.sign_out(given.refresh_token, request.state.request_id)
         return Ok(data=Ended())
 
     return routes
+
+
+def _granted(signed: Signed | None) -> Ok[Granted]:
+    """Raises 401."""
+    if signed is None:
+        raise stranger()
+    return Ok(data=Granted(access_token=signed.access, refresh_token=signed.refresh, expires_in=signed.seconds))

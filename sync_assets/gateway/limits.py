@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
@@ -26,19 +27,21 @@ _TOKENS = re.compile(rb'"(?:[^"\\]+|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
 
 
 class Buckets:
-    """A token bucket for each caller: `rate` a second, `burst` at once. For one event loop or thread."""
+    """A token bucket for each caller: `rate` a second, `burst` at once. Safe to share between threads."""
 
     def __init__(self, rate: float, burst: int, clock: Callable[[], float]) -> None:
         self._rate, self._burst, self._clock = rate, burst, clock
         self._filled: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def take(self, who: str, text: str) -> None:
         """One call. Raises 429 with the time after which the next one is heard."""
-        left = self._left(who)
-        self._filled[who] = (max(left - 1, 0.0) if left >= 1 else left, self._clock())
-        self._filled.move_to_end(who)
-        if len(self._filled) > _REMEMBERED:
-            self._filled.popitem(last=False)
+        with self._lock:
+            left = self._left(who)
+            self._filled[who] = (left - 1 if left >= 1 else left, self._clock())
+            self._filled.move_to_end(who)
+            if len(self._filled) > _REMEMBERED:
+                self._filled.popitem(last=False)
         self._refuse_below_one(left, text)
 
     def look(self, who: str, text: str) -> None:

@@ -7,7 +7,6 @@ proxy.
 from __future__ import annotations
 
 import importlib.metadata
-from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -16,9 +15,6 @@ from starlette.responses import PlainTextResponse
 from sync_assets.gateway.access import Caller
 from sync_assets.gateway.refusal import Refused, stranger
 from sync_assets.gateway.settings import is_loopback
-
-if TYPE_CHECKING:
-    from sync_assets.gateway.services import Services
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
@@ -46,7 +42,7 @@ class Meters:
         self.seconds.labels(known, route).observe(seconds)
 
 
-def router(services: Services, meters: Meters) -> APIRouter:
+def router(meters: Meters) -> APIRouter:
     """`GET /metrics`."""
     routes = APIRouter()
 

@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sync_assets.gateway.door import Door
+from sync_assets.gateway.limits import Buckets
+from sync_assets.gateway.settings import Settings
+from sync_assets.gateway.tokens import Tokens
 from sync_assets.store.gateway.audit import SQL
 from sync_assets.store.gateway.keys import Keys
 from sync_assets.store.gateway.users import Users
@@ -35,6 +39,7 @@ class Services:
     store: PostgresStore
     ring: KeyRing = field(default_factory=_ring, repr=False)
     clock: Callable[[], float] = time.monotonic
+    settings: Settings = field(default_factory=Settings)  # `create_app` sets them
     at_start: list[Callable[[], None]] = field(default_factory=list)  # what routers begin with the process,
     at_end: list[Callable[[], None]] = field(default_factory=list)  # and end with it, newest first
 
@@ -51,6 +56,17 @@ class Services:
         """This installation's id, as other installations know it (`X-Sync-Origin`)."""
         row = self.store.sessions.run(lambda cursor: cursor.execute(SQL["instance"]).fetchone())
         return str(row[0]) if row else ""
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        return Tokens(self.ring, self.instance, self.settings.access_seconds)
+
+    @cached_property
+    def door(self) -> Door:
+        """Where people log in."""
+        limits = self.settings.limits
+        paces = Buckets(limits.logins, limits.logins_burst, self.clock)
+        return Door(self.users, self.tokens, paces, self.settings.refresh_seconds)
 
     @cached_property
     def library(self) -> Library:

@@ -28,7 +28,8 @@ class Tokens:
     seconds: int
     now: Callable[[], float] = time.time
 
-    def issue(self, user: str, family: str) -> str:
+    def issue(self, user: str, family: str, seconds: int | None = None) -> str:
+        """For `seconds` of its own, or as long as tokens last as a rule."""
         at = int(self.now())
         claims = {
             "iss": self.issuer,
@@ -36,7 +37,7 @@ class Tokens:
             "sub": user,
             "sid": family,
             "iat": at,
-            "exp": at + self.seconds,
+            "exp": at + (seconds or self.seconds),
             "jti": secrets.token_hex(16),
         }
         key = self.ring.newest

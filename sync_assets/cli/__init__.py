@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import click
 
 from sync_assets.cli.connections import connections
+from sync_assets.cli.exchange import exchange
 from sync_assets.cli.fleet import fleet, sessions
 from sync_assets.cli.gateway import keys, serve, users
 
@@ -181,6 +182,7 @@ def demo(once: bool) -> int:
 
 root.add_command(connections)
 root.add_command(fleet)
+root.add_command(exchange)
 root.add_command(sessions)
 root.add_command(serve)
 root.add_command(keys)

@@ -49,12 +49,11 @@ def _peer(peer: PlacedPeer) -> Mapping[str, Any]:
 
 
 def _repositories(peer: PlacedPeer, store: PostgresStore) -> Iterator[Mapping[str, Any]]:
-    last = {
-        (state.order.direction, state.order.repository_id): state for state in work.newest_syncs(store, [peer.name])
-    }
+    newest = work.newest_syncs(store, [peer.name])
+    last = {(str(state.order.direction), state.order.repository_id): state for state in newest}
     for way in peer.spec.ways:
         for one in _known(peer, way, store):
-            state = last.get((way, one.repository_id))  # type: ignore[call-overload]
+            state = last.get((way, one.repository_id))
             ended = {"last": str(state.status), "at": state.finished_at, "sync_id": state.sync_id} if state else {}
             yield {"way": way, "repository_id": one.repository_id, "name": one.name, **ended}
 

@@ -116,9 +116,9 @@ def _round(desk: Desk, wanted: Sequence[tuple[Order, str]]) -> Iterator[Item]:
             yield Item(order.repository_id, error=silent)
             continue
         item = one(desk, order, before)
-        if not item.good:
+        if item.passing:
             silent = _silent(desk.peer)
-        yield replace(item, error=silent) if silent is not None and item.error is None else item
+        yield item
 
 
 def _silent(peer: Peer) -> SyncError | None:
@@ -144,7 +144,14 @@ def _tried(desk: Desk, order: Order, before: str, began: float) -> Item:
     except AlreadyRunning as other:
         return _other(desk, order, other.sync_id, began)
     except SyncError as error:
-        return Item(order.repository_id, error=error)
+        state = _broken_off(desk, order, error)
+        return Item(order.repository_id, state, _units(desk, state), error)
+
+
+def _broken_off(desk: Desk, order: Order, error: SyncError) -> SyncState | None:
+    """The sync that an error ended, which is kept with it; None where the error came before any was begun."""
+    last = desk.syncs.recent(repository_id=order.repository_id, direction=order.direction, peer=order.peer, limit=1)
+    return last[0] if last and last[0].status is SyncStatus.FAILED and last[0].error == str(error) else None
 
 
 def _other(desk: Desk, order: Order, sync_id: str, began: float) -> Item:

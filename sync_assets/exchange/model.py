@@ -166,7 +166,7 @@ class Library(Protocol):
         ...
 
     def set_document(self, task_id: Id, document_id: Id) -> bool:
-        """Choose a task's document. False when it was chosen before: then no time stamp changes."""
+        """Choose a task's document. False when it was chosen before. Time stamps are the origin's: none changes."""
         ...
 
     def put_usages(self, task_id: Id, usages: Sequence[TaskUsage]) -> bool: ...
@@ -174,7 +174,7 @@ class Library(Protocol):
     def put_pack(self, origin: str, pack: TaskPack) -> PackReceived:
         """A task, its documents, its chosen document and its usages, in this order, in one transaction.
 
-        A document that is refused is told in `refused`; the others of the pack are kept.
+        A document that is refused is told in `errors`; the others of the pack are kept.
         """
         ...
 
@@ -208,7 +208,6 @@ class PackReceived:
     task: Received
     documents: Mapping[Id, Received]  # by the origin's id
     errors: Mapping[Id, str] = field(default_factory=dict)  # documents that were refused, and why
-    refused: Mapping[Id, RejectRow] = field(default_factory=dict)  # documents that were not kept, by the origin's id
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,10 +231,8 @@ def _put_document(cursor: Cursor, origin: str, document: Document, task: Id | No
 def _set_document(cursor: Cursor, task: Id, document: Id) -> bool:
     _, chosen = _hold_task(cursor, task)
     row = cursor.execute(SQL["task_of_document"], {"document": document}).fetchone()
-    if row is None:
+    if row is None or row[0] != task:
         raise unknown("document")
-    if row[0] != task:
-        raise RejectRow("the document is not of this task", field="document_id", code="invalid")
     if chosen != document:
         cursor.execute(SQL["set_document"], {"task": task, "document": document})
     return bool(chosen != document)

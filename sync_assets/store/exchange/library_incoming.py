@@ -88,7 +88,7 @@ def _outcome(pack: TaskPack, kept: Kept, documents: Mapping[Id, Received | Rejec
     return PackReceived(
         found[1],
         {id: did for id, did in each.items() if isinstance(did, Received)},
-        {id: error for id, error in each.items() if isinstance(error, RejectRow)},
+        {id: str(error) for id, error in each.items() if isinstance(error, RejectRow)},
     )
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sync_assets.gateway.door import Door
+from sync_assets.gateway.exchanging import Exchanging, Peers, configured_peers
 from sync_assets.gateway.limits import Buckets
 from sync_assets.gateway.settings import Settings
 from sync_assets.gateway.tokens import Tokens
@@ -40,6 +41,7 @@ class Services:
     ring: KeyRing = field(default_factory=_ring, repr=False)
     clock: Callable[[], float] = time.monotonic
     settings: Settings = field(default_factory=Settings)  # `create_app` sets them
+    peers: Callable[[], Peers] = configured_peers  # other installations, by name
     at_start: list[Callable[[], None]] = field(default_factory=list)  # what routers begin with the process,
     at_end: list[Callable[[], None]] = field(default_factory=list)  # and end with it, newest first
 
@@ -79,3 +81,8 @@ class Services:
         from sync_assets.store.exchange.syncs import PostgresSyncs
 
         return PostgresSyncs(self.store)
+
+    @cached_property
+    def exchanging(self) -> Exchanging:
+        """The syncs that this process carries out."""
+        return Exchanging(self)

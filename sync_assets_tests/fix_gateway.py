@@ -55,6 +55,7 @@ class Gateway:
     store: PostgresStore
     address: Address
     services: Services | None = None  # None: it runs in another process
+    app: Any = field(default=None, repr=False)  # the FastAPI app; None in another process
 
     @property
     def keys(self) -> Keys:
@@ -132,12 +133,13 @@ def running(address: Address, **settings: Any) -> Iterator[Gateway]:
     with open_store(lambda: address) as store:
         services = Services(store, ring)
         server = uvicorn.Server(config(Settings(**{"port": 0, "limits": LIMITS, **settings}), services))
+        app = server.config.app
         listener = socket.create_server(("127.0.0.1", 0))
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         port = listener.getsockname()[1]
         with _in_thread(server, listener):
             scheme = "https" if settings.get("certificate") else "http"
-            yield Gateway(f"{scheme}://127.0.0.1:{port}", store, address, services)
+            yield Gateway(f"{scheme}://127.0.0.1:{port}", store, address, services, app)
 
 
 @contextmanager

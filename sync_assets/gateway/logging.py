@@ -93,8 +93,16 @@ class _Seen:
 
 
 def route_of(scope: Scope) -> str:
-    """The route's pattern; what matched none is not told, it may be anything."""
-    return str(getattr(scope.get("route"), "path", "-"))
+    """The route's pattern; what matched none is not told, it may be anything.
+
+    A route knows its pattern only below the prefix of its router (FastAPI 0.165), which is fixed text.
+    """
+    pattern = getattr(scope.get("route"), "path", None)
+    if pattern is None:
+        return "-"
+    parts = scope["path"].split("/")
+    below = pattern.count("/")
+    return "/".join(parts[: len(parts) - below]) + str(pattern)
 
 
 def _request_id(scope: Scope) -> str:

@@ -53,8 +53,8 @@ def echo(gateways: Gateways, monkeypatch: pytest.MonkeyPatch) -> Gateway:
         app.include_router(routes)
 
     monkeypatch.setattr(gateway_app, "_include", more)
-    return gateways(Limits(body=64 * KIB, small_body=KIB, bodies_together=100 * KIB, answer=128 * KIB, idle=1.0, total=3.0,
-                           calls=10_000, burst=10_000))  # fmt: skip
+    sizes = {"body": 64 * KIB, "small_body": KIB, "bodies_together": 100 * KIB, "answer": 128 * KIB}
+    return gateways(Limits(**sizes, idle=1.0, total=3.0, calls=10_000, burst=10_000))
 
 
 def _post(gateway: Gateway, body: Any, **headers: str) -> httpx.Response:

@@ -151,8 +151,8 @@ class HandDesk:
     def may_see(self, caller: Caller, state: SyncState) -> bool:
         return caller.may("read", state.order.repository_id)
 
-    def may_clear(self, caller: Caller, order: Order) -> bool:
-        return caller.may("clear", order.repository_id)
+    def may_start(self, caller: Caller, order: Order) -> bool:
+        return not order.replace or caller.may("clear", order.repository_id)
 
     def peers(self) -> list[PeerChoice]:
         both = (Direction.PUSH, Direction.PULL)

@@ -21,7 +21,7 @@ from sync_assets.gateway.access import Caller, caller_of
 from sync_assets.gateway.pages.desk import Desk, PeerChoice, readable
 from sync_assets.gateway.pages.forms import Form, our_form
 from sync_assets.gateway.pages.rendering import link, render
-from sync_assets.gateway.refusal import Refused, missing, of_error
+from sync_assets.gateway.refusal import missing, of_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def _page(
     request: Request, desk: Desk, caller: Caller, choice: Choice, form: Form, *, status: int = 200, wrong: str = ""
 ) -> Response:
     repository = choice.repository
-    clearable = repository is not None and choice.peer is not None and desk.may_clear(
+    clearable = repository is not None and choice.peer is not None and desk.may_start(
         caller, Order(choice.direction, choice.peer.name, repository.repository_id, replace=True)
     )  # fmt: skip
     return render(
@@ -127,8 +127,7 @@ def _chosen(desk: Desk, caller: Caller, peer: str, direction: str, repository: s
         return choice
     if choice.direction is Direction.PUSH:
         return _of_here(desk, caller, choice, repository)
-    if not any(scope == "admin" or scope.startswith("write:") for scope in caller.scopes):
-        raise Refused(403, "this needs the scope write")  # what a peer shows us is not for everybody
+    caller.must("write", None)  # as a pull does: what a peer shows us is not for everybody
     return _of_there(desk, choice, found, repository)
 
 

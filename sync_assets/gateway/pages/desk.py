@@ -17,7 +17,7 @@ from sync_assets.gateway.door import Signed
 
 @dataclass(frozen=True, slots=True)
 class PeerChoice:
-    """A configured peer. `url` ends in /api/sync."""
+    """A configured peer. `url` ends in /api/sync; empty where it cannot be read."""
 
     name: str
     title: str
@@ -25,9 +25,9 @@ class PeerChoice:
     ways: tuple[Direction, ...]
 
     @property
-    def page(self) -> str:
+    def page(self) -> str | None:
         """Where its own page is."""
-        return self.url.removesuffix("/api/sync")
+        return self.url.removesuffix("/api/sync") or None
 
 
 class Desk(Protocol):
@@ -51,7 +51,7 @@ class Desk(Protocol):
 
     def may_see(self, caller: Caller, state: SyncState) -> bool: ...
 
-    def may_clear(self, caller: Caller, order: Order) -> bool: ...
+    def may_start(self, caller: Caller, order: Order) -> bool: ...
 
     def peers(self) -> Sequence[PeerChoice]: ...
 

@@ -9,14 +9,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sync_assets.engine.errors import Stop
 from sync_assets.exchange.model import Document, Id, Library
 from sync_assets.exchange.work import Direction, Order, Peer, SyncState, SyncStore
 from sync_assets.gateway.access import Caller
 from sync_assets.gateway.door import Signed
+from sync_assets.gateway.exchanging import may_see, must_start
+from sync_assets.gateway.initiating import begin
 from sync_assets.gateway.pages.desk import PeerChoice
+from sync_assets.gateway.refusal import Refused
 
 if TYPE_CHECKING:
     from sync_assets.gateway.services import Services
+    from sync_assets.project.exchange.placed import PlacedPeer
 
 SECONDS = 8 * 3600  # of a login: a working day. What a token is worth is looked up each time, so that it can end early
 
@@ -50,16 +55,20 @@ class Installation:
         self._services.users.logout(refresh, request_id)
 
     def may_see(self, caller: Caller, state: SyncState) -> bool:
-        raise NotImplementedError
+        return may_see(caller, state.order)
 
-    def may_clear(self, caller: Caller, order: Order) -> bool:
-        raise NotImplementedError
+    def may_start(self, caller: Caller, order: Order) -> bool:
+        try:
+            must_start(caller, order)
+        except Refused:
+            return False
+        return True
 
     def peers(self) -> Sequence[PeerChoice]:
-        raise NotImplementedError
+        return [_choice(peer) for peer in self._services.peers().values()]
 
     def open_peer(self, name: str) -> Peer:
-        raise NotImplementedError
+        return self._services.exchanging.open_peer(name)
 
     def document(self, repository_id: Id, document_id: Id) -> tuple[Document, str] | None:
         from sync_assets.store.exchange.text import document_with_text
@@ -67,8 +76,13 @@ class Installation:
         return document_with_text(self._services.store.sessions, repository_id, document_id)
 
     def start(self, caller: Caller, order: Order) -> SyncState:
-        raise NotImplementedError
+        return begin(self._services, caller, order)
 
 
-def ways(names: Sequence[str]) -> tuple[Direction, ...]:
-    return tuple(Direction(name) for name in names)
+def _choice(peer: PlacedPeer) -> PeerChoice:
+    """A peer whose address cannot be read now is shown all the same: asking it says what is wrong."""
+    try:
+        url = peer.url
+    except Stop:
+        url = ""
+    return PeerChoice(peer.name, peer.title, url, tuple(Direction(way) for way in peer.spec.ways))

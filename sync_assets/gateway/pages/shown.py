@@ -32,7 +32,7 @@ def is_page(path: str) -> bool:
 class Shown:
     """The middleware."""
 
-    def __init__(self, app: ASGIApp, zone: str = "") -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,12 +3,12 @@
     python -m benchmarks.exchange [--quick] [--documents 5000] [--size 20000] [--trip 10]
 
 Two installations: real control databases, a real gateway in a process of its own, and a proxy between that adds
-`--trip` milliseconds to a round trip. Ours is `project.exchange.work`, as a run in Dagster calls it: batches, gzip, pages, every
-unit's outcome kept. The original's way is one call after another on one connection that stays open: task-create,
-document-create, task-update-docid (its usages left out, in its favour); and for a pull the export in as few answers as
-hold it, each row then written by itself. It keeps no status. `again` is ours with nothing new. The original's way is
-measured whole, with `--quick` on a part and scaled. `peak` is the most memory of a process in MB, and what it was
-before.
+`--trip` milliseconds to a round trip. Ours is `project.exchange.work`, as a run in Dagster calls it: batches, gzip,
+pages, every unit's outcome kept. The original's way is one call after another on one connection that stays open:
+task-create, document-create, task-update-docid (its usages left out, in its favour); and for a pull the export in as
+few answers as hold it, each row then written by itself. It keeps no status. `again` is ours with nothing new. The
+original's way is measured whole, with `--quick` on a part and scaled. `peak` is the most memory of a process in MB, and
+what it was before.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Two installations for `benchmarks.exchange`: control databases on a private server, a gateway, and a line with latency."""
+"""Two installations for `benchmarks.exchange`: control databases on a private server, a gateway, a slow line."""
 
 from __future__ import annotations
 
@@ -80,9 +80,8 @@ def two_installations(seconds: float) -> Iterator[Site]:
         there = _database(server)
         process, (port, ours, original) = _child(stack, "benchmarks.exchange_gateway", _environment(there, folder))
         assert isinstance(port, int)
-        line, (slow,) = _child(
-            stack, "benchmarks.fleet_proxies", dict(os.environ), [["127.0.0.1", port, seconds, False]]
-        )
+        slowly = [["127.0.0.1", port, seconds, False]]
+        _, (slow,) = _child(stack, "benchmarks.fleet_proxies", dict(os.environ), slowly)
         os.environ["BENCH_KEY"] = str(ours)
         (folder / "defs" / "bench").mkdir(parents=True)
         (folder / "defs" / "bench" / "defs.yaml").write_text(_YAML.format(port=slow))
@@ -147,7 +146,8 @@ def _pack(number: int, content: str) -> TaskPack:
 def contents(address: Address | PostgresStore, repository: int) -> tuple[int, str]:
     """How many documents a repository has, and a digest of all their texts, titles and choices."""
     query = """
-        select count(*), md5(string_agg(md5(d.title || d.content || (t.doc_id = d.document_id)::text), '' order by d.title))
+        select count(*),
+               md5(string_agg(md5(d.title || d.content || (t.doc_id = d.document_id)::text), '' order by d.title))
           from sync_assets.exchange_document d join sync_assets.exchange_task t using (task_id)
          where d.repository_id = %s
         """

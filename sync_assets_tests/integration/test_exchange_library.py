@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -255,6 +256,38 @@ def test_a_sync_that_another_has_begun_after_clears_nothing(here: Installation) 
             here.library.clear(ours, keep=keep, by="x")
         assert refused.value.code == "not_replacing"
     assert here.everything() == before
+
+
+def test_putting_and_clearing_at_once_leave_whole_packs(here: Installation) -> None:
+    ours = here.library.put_repository("a", a_repository(1)).id
+    troubles: list[BaseException] = []
+
+    def again(call: Callable[[], object]) -> Callable[[], None]:
+        def work() -> None:
+            try:
+                for _ in range(15):
+                    call()
+            except BaseException as error:
+                troubles.append(error)
+
+        return work
+
+    packs = [a_pack(n, [n * 2, n * 2 + 1]) for n in range(1, 30)]
+    calls: list[Callable[[], object]] = [
+        lambda: here.library.put_packs("a", packs),
+        lambda: here.library.put_packs("a", packs[::-1]),
+        lambda: here.library.clear(ours, by="x"),
+        lambda: here.library.export(ours),
+    ]
+    threads = [threading.Thread(target=again(call)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert troubles == []
+    here.library.put_packs("a", packs)
+    assert here.rows("select count(*) from sync_assets.exchange_task where doc_id > 0") == [(29,)]
+    assert here.rows("select count(*) from sync_assets.exchange_document") == [(58,)]
 
 
 # -- 13, 12: exports

@@ -173,6 +173,19 @@ def test_empty_null_and_go_s_zero_time_mean_the_default(gateway: Gateway) -> Non
     assert gateway.rows("select min(created_at) > '2026-01-01' from sync_assets.exchange_task") == [(True,)]
 
 
+def test_moments_of_go_are_the_same_the_next_time(gateway: Gateway) -> None:
+    moment = "2026-02-10T12:00:00.123456789+08:00"
+    body = wire.task_out(a_task(1)) | dict.fromkeys(("started_at", "completed_at", "updated_at"), moment)
+    with gateway.client("write:*") as http:
+        post(http, "repository-upsert", wire.repository_out(a_repository(1)) | {"updated_at": moment})
+        assert post(http, "task-create", body)["did"] == "created"
+        assert post(http, "task-create", body)["did"] == "unchanged"
+        older = body | {"title": "older", "updated_at": "2026-02-10T11:59:59.999999999+08:00"}
+        assert post(http, "task-create", older)["did"] == "older"
+    kept = gateway.rows("select extract(epoch from started_at) % 60 from sync_assets.exchange_task")
+    assert [float(seconds) for (seconds,) in kept] == [0.123456]
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -68,8 +68,13 @@ class ToPeer:
             if not _failed_inside(error):
                 raise
             return self._singly(packs) if len(packs) > 1 else [self._counted(error)]
+        return [self._judged(outcome) for outcome in outcomes]
+
+    def _judged(self, outcome: Outcome) -> Outcome:
+        if isinstance(outcome, Retry) and _failed_inside(outcome):
+            return self._counted(outcome)
         self.failing = 0
-        return [o if not (isinstance(o, Retry) and _failed_inside(o)) else self._counted(o) for o in outcomes]
+        return outcome
 
     def _halves(self, packs: Sequence[TaskPack]) -> list[Outcome]:
         middle = len(packs) // 2

@@ -12,7 +12,7 @@ import pytest
 from sync_assets.engine.errors import RejectRow, Retry, Stop
 from sync_assets.engine.holder import holder_name
 from sync_assets.exchange import engine
-from sync_assets.exchange.model import PackReceived, TaskPack
+from sync_assets.exchange.model import PackReceived
 from sync_assets.exchange.work import (
     AlreadyRunning,
     Direction,
@@ -24,7 +24,8 @@ from sync_assets.exchange.work import (
 )
 from sync_assets.store.exchange.syncs import PostgresSyncs
 from sync_assets.testing.direct_peer import DirectPeer
-from sync_assets_tests.fix_exchange import Installation, a_document, a_pack, a_repository, fill
+from sync_assets_tests.fix_exchange import Installation, a_document, a_pack, fill
+from sync_assets_tests.integration.exchange_scenes import own, ring, shape
 
 BOTH = pytest.mark.parametrize("direction", list(Direction))
 
@@ -74,43 +75,13 @@ class Pair:
         return self.syncs.recent()[0]
 
 
-SHAPE = """
-select r.name, t.title, t.status, d.title, d.content, d.version, d.is_latest, d.document_id = t.doc_id, b.title,
-       n.title, (select count(*) from sync_assets.exchange_usage u where u.task_id = t.task_id)
-  from sync_assets.exchange_repository r
-  left join sync_assets.exchange_task t using (repository_id)
-  left join sync_assets.exchange_document d using (task_id)
-  left join sync_assets.exchange_task b on b.task_id = t.run_after
-  left join sync_assets.exchange_document n on n.document_id = d.replaced_by
- order by 1, 2, 4, 5
-"""
-
-
-def shape(of: Installation) -> list[tuple[Any, ...]]:
-    """All that an installation holds, without ids."""
-    return of.rows(SHAPE)
-
-
-def own(of: Installation, packs: list[TaskPack], repository: int = 1) -> int:
-    """A repository with these tasks; our id of it."""
-    received = of.library.put_repository("seed", a_repository(repository))
-    for outcome in of.library.put_packs("seed", packs):
-        assert isinstance(outcome, PackReceived), outcome
-    of.library.link("seed", repository)
-    return received.id
-
-
 @pytest.fixture(params=list(Direction))
 def pair(request: pytest.FixtureRequest, here: Installation, there: Installation) -> Pair:
     """Both have a repository of their own under id 1 already; the one of the source with 7 tasks is id 2."""
     made = Pair(request.param, here, there)
     for one in (here, there):
         fill(one.library, 9, 2)
-    packs = [a_pack(n, [n * 10, n * 10 + 1], run_after=n % 7 + 1) for n in range(1, 8)]
-    first = packs[0]
-    old, new = first.documents
-    packs[0] = replace(first, documents=(replace(old, replaced_by=new.document_id, is_latest=False), new))
-    made.repository = own(made.source, packs)
+    made.repository = own(made.source, ring(7))
     return made
 
 

@@ -187,6 +187,17 @@ def test_a_reference_waits_until_its_aim_has_come(here: Installation) -> None:
     assert here.rows(row, here.local("a", Entity.TASK, 1)) == [(here.local("a", Entity.TASK, 2),)]
 
 
+def test_a_reference_is_to_what_its_own_installation_sent(here: Installation) -> None:
+    put(here.library, "a", a_pack(1, [1], run_after=2))
+    here.library.know("b", Entity.REPOSITORY, {7: here.local("a", Entity.REPOSITORY, 1)})
+    old = a_document(5, 2, 7, replaced_by=1)
+    here.library.put_packs("b", [TaskPack(a_task(2, 7), (old,))])
+    assert here.library.link("a", 1) == here.library.link("b", 7) == 0
+    put(here.library, "a", a_pack(2))
+    row = "select run_after from sync_assets.exchange_task where task_id = %s"
+    assert here.rows(row, here.local("a", Entity.TASK, 1)) == [(here.local("a", Entity.TASK, 2),)]
+
+
 def test_a_reference_to_another_repository_stays_unset(here: Installation) -> None:
     put(here.library, "a", a_pack(1))
     here.library.put_repository("a", a_repository(2))

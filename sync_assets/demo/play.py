@@ -23,6 +23,7 @@ from sync_assets.demo import compare, deployment
 from sync_assets.demo.compare import Comparison
 from sync_assets.demo.copying import Copying
 from sync_assets.demo.dagster_api import Dagster, dagster_dev
+from sync_assets.demo.exchange import fifth_act
 from sync_assets.demo.shop import DAYS, TABLES, ZONE, Shop, shop_server
 from sync_assets.demo.warehouse import Warehouse, warehouse
 from sync_assets.engine.errors import Stop
@@ -83,8 +84,9 @@ def _table(results: list[Comparison]) -> None:
 
 def play(*, once: bool, say: Say) -> list[Comparison]:
     """Set the stage, play the story; without `once` trade on until Ctrl-C. Returns how boards and copies compare."""
-    with set_stage(say) as stage:
+    with set_stage(say) as stage, ExitStack() as until_the_end:
         _story(stage)
+        until_the_end.enter_context(fifth_act(stage.files.home, say))
         results = _compared(stage)
         if not once:
             _report(results, say)

@@ -109,7 +109,8 @@ def checked_name(host: str, where: str) -> None:
     except ValueError:
         pass
     else:
-        return
+        if "%" not in host:
+            return
     last = host.rstrip(".").rpartition(".")[2]
     if not _NAME.fullmatch(host) or len(host) > 253 or _NUMBERS.fullmatch(last):
         raise _refused(where, "its host is neither a name nor an address as it is usually written")

@@ -109,7 +109,8 @@ def test_nothing_hostile_reaches_the_listener(listener: Listener, network: Netwo
     for host in HOSTS:
         with pytest.raises(SyncError) as refused:
             ping(f"{scheme}://{host}:{listener.port}/api/sync", network)
-        assert isinstance(refused.value, Stop), (host, refused.value)
+        unknown = host == "localhost." and refused.value.code == "connect"  # not every resolver knows it
+        assert isinstance(refused.value, Stop) or unknown, (host, refused.value)
     assert listener.connections == 0
 
 

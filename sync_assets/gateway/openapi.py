@@ -43,7 +43,20 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
         for method in _METHODS:
             if method in item:
                 _complete(item[method], is_open=path in OPEN)
+    for operation in schema["paths"]["/metrics"].values():
+        operation["security"].append({})  # this machine needs none
+    _mend_bounds(schema)
     return schema
+
+
+def _mend_bounds(part: Any) -> None:
+    """FastAPI tells bounds as floats: that of a 64-bit id would be one too high."""
+    if isinstance(part, dict):
+        for name in ("maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"):
+            if isinstance(part.get(name), float) and part[name].is_integer():
+                part[name] = min(int(part[name]), 2**63 - 1)
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        _mend_bounds(inner)
 
 
 def _complete(operation: dict[str, Any], *, is_open: bool) -> None:

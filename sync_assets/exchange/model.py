@@ -182,6 +182,10 @@ class Library(Protocol):
         """Many packs in one transaction and few round trips; the outcome of each, in order."""
         ...
 
+    def repositories_of(self, entity: Entity, ids: Sequence[Id]) -> Mapping[Id, Id]:
+        """As `repository_of`, of many; those that are not here are left out."""
+        ...
+
     def know(self, origin: str, entity: Entity, ids: Mapping[Id, Id]) -> None:
         """What we sent to `origin`: its ids of things that are ours. What it sends back is then the same thing."""
         ...

@@ -45,7 +45,7 @@ def _add_things(routes: APIRouter, services: Services) -> None:
         body: wire.RepositoryBody, caller: Writer, x_sync_origin: Origin = None, x_sync_id: SyncId = None
     ) -> Ok[wire.RepositoryOut]:
         """Create a repository or bring it up to date. One that is new here needs the right to write all."""
-        origin = _origin(services, caller, x_sync_origin)
+        origin = origin_of(services, caller, x_sync_origin)
         ours = library.local(origin, Entity.REPOSITORY, body.repository_id)
         if ours is None or not caller.may("write", ours):
             caller.must("write", None)  # the same answer for one that is new and one that is not the caller's
@@ -58,7 +58,7 @@ def _add_things(routes: APIRouter, services: Services) -> None:
     @routes.post("/task-create")
     def create_task(body: wire.TaskBody, caller: Writer, x_sync_origin: Origin = None) -> Ok[wire.TaskOut]:
         """Create a task or bring it up to date; its document is chosen later."""
-        origin = _origin(services, caller, x_sync_origin)
+        origin = origin_of(services, caller, x_sync_origin)
         ours = _ours(services, caller, origin, body.repository_id)
         done = library.put_task(origin, wire.task(body))
         _link_at_once(services, x_sync_origin, origin, body.repository_id)
@@ -67,7 +67,7 @@ def _add_things(routes: APIRouter, services: Services) -> None:
     @routes.post("/document-create")
     def create_document(body: wire.DocumentBody, caller: Writer, x_sync_origin: Origin = None) -> Ok[wire.DocumentOut]:
         """Create a document of a task, or bring it up to date."""
-        origin = _origin(services, caller, x_sync_origin)
+        origin = origin_of(services, caller, x_sync_origin)
         ours = _ours(services, caller, origin, body.repository_id)
         _must_write_task(services, caller, body.task_id)
         done = library.put_document(origin, wire.document(body), task=body.task_id)
@@ -97,7 +97,7 @@ def _add_last_steps(routes: APIRouter, services: Services) -> None:
     @routes.post("/repository-clear")
     def clear_repository(body: wire.ClearBody, caller: Clearer, x_sync_origin: Origin = None) -> Ok[wire.ClearedOut]:
         """Delete tasks, documents and usages of a repository, in one step; with `keep` what that sync did not bring."""
-        origin = _origin(services, caller, x_sync_origin)
+        origin = origin_of(services, caller, x_sync_origin)
         ours = library.local(origin, Entity.REPOSITORY, body.repository_id)
         if ours is None:
             raise missing()
@@ -113,7 +113,7 @@ def _add_batches(routes: APIRouter, services: Services) -> None:
     def put_packs(body: wire.PacksBody, caller: Writer, x_sync_origin: Origin = None) -> Ok[wire.PacksOut]:
         """Many tasks, each with its documents, its chosen document and its usages. One that is refused is told in its
         place; the others are kept."""
-        origin = _origin(services, caller, x_sync_origin)
+        origin = origin_of(services, caller, x_sync_origin)
         packs = [wire.pack(one) for one in body.packs]
         writable = _writable(services, caller, origin, {one.task.repository_id for one in packs})
         outcomes = iter(library.put_packs(origin, [one for one in packs if one.task.repository_id in writable]))
@@ -123,12 +123,12 @@ def _add_batches(routes: APIRouter, services: Services) -> None:
     @routes.post("/link")
     def link(body: wire.LinkBody, caller: Writer, x_sync_origin: Origin = None) -> Ok[wire.LinkedOut]:
         """Turn references between tasks, and between documents, that came before their aim, into ours."""
-        origin = _origin(services, caller, x_sync_origin)
+        origin = origin_of(services, caller, x_sync_origin)
         _ours(services, caller, origin, body.repository_id)
         return Ok(data=wire.LinkedOut(linked=library.link(origin, body.repository_id)))
 
 
-def _origin(services: Services, caller: Caller, said: str | None) -> str:
+def origin_of(services: Services, caller: Caller, said: str | None) -> str:
     """By what name the sender's ids are known. Raises 400 for ourselves: ids would be taken for another's."""
     if said is not None and said == services.instance:
         raise Refused(400, "this is the installation itself; it cannot be its own peer")

@@ -15,7 +15,17 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 
 from sync_assets.engine.errors import RejectRow
-from sync_assets.exchange.model import Did, Document, ExportPage, Received, Repository, Task, TaskPack, TaskUsage
+from sync_assets.exchange.model import (
+    Did,
+    Document,
+    Entity,
+    ExportPage,
+    Received,
+    Repository,
+    Task,
+    TaskPack,
+    TaskUsage,
+)
 
 AT_ONCE = 100  # packs in a call
 _DOCUMENTS = 1000  # of one task in a call
@@ -164,6 +174,18 @@ class ClearBody(LinkBody):
     keep: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$")] | None = None
 
 
+class KnownPair(BaseModel):
+    """`id` is ours, `known_as` the caller's for the same thing."""
+
+    id: Id
+    known_as: Id
+
+
+class KnownBody(BaseModel):
+    entity: Entity
+    ids: Annotated[list[KnownPair], Field(max_length=10_000)]
+
+
 class ExportBody(BaseModel):
     """Either a repository (all of it, or `document_ids`), or `export` and `cursor` of a page before. Ids are ours."""
 
@@ -182,6 +204,7 @@ class PingOut(BaseModel):
     batch: int = AT_ONCE
     staged_clear: bool = True
     paged_export: bool = True
+    learns: bool = True  # takes `known`
 
 
 class RepositoryOut(BaseModel):
@@ -220,6 +243,10 @@ class ClearedOut(BaseModel):
     tasks: int
     documents: int
     usages: int
+
+
+class KnownOut(BaseModel):
+    known: int
 
 
 class LinkedOut(BaseModel):

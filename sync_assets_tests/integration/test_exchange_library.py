@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import psycopg
@@ -500,6 +501,17 @@ def test_a_refused_document_does_not_hold_up_the_others(here: Installation) -> N
     assert set(one.errors) == {2}
     assert "sort_order" in one.errors[2]
     assert here.rows("select doc_id from sync_assets.exchange_task") == [(None,)]
+
+
+def test_a_moment_that_could_not_be_read_again_is_refused(here: Installation) -> None:
+    west = timezone(timedelta(hours=-14))
+    at_the_end = a_document(1, 1, updated_at=datetime(9999, 12, 31, 23, tzinfo=west))
+    (one,) = put(here.library, "a", TaskPack(a_task(1), (at_the_end,)))
+    assert "updated_at" in one.errors[1]
+    last = a_document(1, 1, updated_at=datetime(9998, 12, 31, 23, tzinfo=west))
+    put(here.library, "a", TaskPack(a_task(1), (last,)))
+    ((found, _),) = here.library.documents(here.local("a", Entity.REPOSITORY, 1))
+    assert found.updated_at == last.updated_at
 
 
 def test_one_that_the_tables_refuse_does_not_hold_up_a_batch(here: Installation) -> None:

@@ -76,6 +76,9 @@ class PostgresLibrary:
     def repository_of(self, entity: Entity, id: Id) -> Id | None:
         return self._sessions.run(lambda c: _repository_of(c, entity, id))
 
+    def repositories_of(self, entity: Entity, ids: Sequence[Id]) -> Mapping[Id, Id]:
+        return {row[0]: row[1] for row in self._rows(f"repositories_of_{entity.value}", ids=list(ids))}
+
     def local(self, origin: str, entity: Entity, origin_id: Id) -> Id | None:
         def look(cursor: Cursor) -> Id | None:
             asked = {"origin": storable(origin), "entity": entity.value, "id": origin_id}

@@ -24,6 +24,15 @@ select repository_id from sync_assets.exchange_task where task_id = %(id)s
 -- repository_of_document: that it belongs to
 select repository_id from sync_assets.exchange_document where document_id = %(id)s
 
+-- repositories_of_repository: each itself
+select repository_id, repository_id from sync_assets.exchange_repository where repository_id = any(%(ids)s::bigint[])
+
+-- repositories_of_task: those that they belong to
+select task_id, repository_id from sync_assets.exchange_task where task_id = any(%(ids)s::bigint[])
+
+-- repositories_of_document: those that they belong to
+select document_id, repository_id from sync_assets.exchange_document where document_id = any(%(ids)s::bigint[])
+
 -- local: our id of what came; the thing itself is looked up after it
 select local_id from sync_assets.exchange_map
  where origin = %(origin)s and entity = %(entity)s and origin_id = %(id)s

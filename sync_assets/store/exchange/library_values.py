@@ -19,6 +19,7 @@ TASK_STATUSES = ("pending", "queued", "running", "succeeded", "failed", "cancele
 TASK_TYPES = ("DocWrite", "DocRewrite", "TocWrite", "TitleRewrite", "IncrementalWrite")
 _INT4, _INT8 = 2**31, 2**63
 _SMALL = ("sort_order", "version")
+_YEARS = range(2, 9999)  # one that leaves Python's years in another time zone could never be read again
 _ERROR_LENGTH = 1000  # characters; of the protocol
 _CONTENT_BYTES = 256 * 2**20  # far below what PostgreSQL can hold, even when each byte becomes an escape
 Thing = TypeVar("Thing", Repository, Task, Document, TaskUsage)
@@ -78,6 +79,7 @@ def _fit(what: str, thing: Thing) -> Thing:
             _require(low <= value < high, what, one.name, "is out of range")
         elif one.name.endswith("_at") and value is not None:
             _require(value.tzinfo is not None, what, one.name, "needs its offset from UTC")
+            _require(value.year in _YEARS, what, one.name, "is out of range")
     return replace(thing, **changed) if changed else thing
 
 

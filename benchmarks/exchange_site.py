@@ -80,8 +80,7 @@ def two_installations(seconds: float) -> Iterator[Site]:
         there = _database(server)
         process, (port, ours, original) = _child(stack, "benchmarks.exchange_gateway", _environment(there, folder))
         assert isinstance(port, int)
-        slowly = [["127.0.0.1", port, seconds, False]]
-        _, (slow,) = _child(stack, "benchmarks.fleet_proxies", dict(os.environ), slowly)
+        _, (slow,) = _child(stack, "benchmarks.exchange_line", dict(os.environ), [port, seconds])
         os.environ["BENCH_KEY"] = str(ours)
         (folder / "defs" / "bench").mkdir(parents=True)
         (folder / "defs" / "bench" / "defs.yaml").write_text(_YAML.format(port=slow))

@@ -94,7 +94,7 @@ def _for_people() -> list[Middleware]:
 
 def _include(app: FastAPI, services: Services, meters: metrics.Meters) -> None:
     app.include_router(health.router(services))
-    app.include_router(metrics.router(meters))
+    app.include_router(metrics.router(services, meters))
     app.include_router(auth_routes.router(services), tags=["auth"])
     for name in _UNDER_SYNC:
         _include_module(app, name, services, prefix="/api/sync", tags=["sync"])

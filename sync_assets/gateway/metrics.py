@@ -7,14 +7,20 @@ proxy.
 from __future__ import annotations
 
 import importlib.metadata
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.responses import PlainTextResponse
 
+from sync_assets.engine.errors import SyncError
 from sync_assets.gateway.access import Caller
 from sync_assets.gateway.refusal import Refused, stranger
 from sync_assets.gateway.settings import is_loopback
+from sync_assets.store.gateway.audit import SQL
+
+if TYPE_CHECKING:
+    from sync_assets.gateway.services import Services
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
@@ -33,6 +39,10 @@ class Meters:
             buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 60), registry=self.registry,
         )  # fmt: skip
         self.at_work = Gauge("sync_assets_gateway_requests_at_work", "Requests at work now.", registry=self.registry)
+        self.syncs = Gauge(
+            "sync_assets_exchange_syncs", "Syncs that are kept, by how they stand.", ("direction", "status"),
+            registry=self.registry,
+        )  # fmt: skip
         about = Gauge("sync_assets_gateway_info", "Version.", ("version",), registry=self.registry)
         about.labels(importlib.metadata.version("sync-assets")).set(1)
 
@@ -42,7 +52,7 @@ class Meters:
         self.seconds.labels(known, route).observe(seconds)
 
 
-def router(meters: Meters) -> APIRouter:
+def router(services: Services, meters: Meters) -> APIRouter:
     """`GET /metrics`."""
     routes = APIRouter()
 
@@ -50,9 +60,21 @@ def router(meters: Meters) -> APIRouter:
     def metrics(request: Request) -> PlainTextResponse:
         """Figures in the text format of Prometheus."""
         _check(request)
+        _look(services, meters)
         return PlainTextResponse(generate_latest(meters.registry), media_type=CONTENT_TYPE_LATEST)
 
     return routes
+
+
+def _look(services: Services, meters: Meters) -> None:
+    """What is counted in the control database. Without it the other figures are answered all the same."""
+    try:
+        rows = services.store.sessions.run(lambda cursor: cursor.execute(SQL["sync_counts"]).fetchall())
+    except SyncError:
+        return
+    meters.syncs.clear()
+    for direction, status, count in rows:
+        meters.syncs.labels(direction, status).set(count)
 
 
 def _check(request: Request) -> None:

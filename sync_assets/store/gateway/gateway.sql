@@ -79,3 +79,6 @@ select id::text from sync_assets.deployment
 
 -- alive: an answer is enough
 select 1 from sync_assets.deployment
+
+-- sync_counts: for figures
+select direction, status, count(*) from sync_assets.exchange_sync group by direction, status

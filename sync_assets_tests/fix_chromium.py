@@ -85,8 +85,10 @@ class Browser:
         self.until("!window.left_behind && document.readyState === 'complete'")
 
     def until(self, condition: str) -> None:
+        """What cannot be asked yet, because the page is still coming in, is not true yet."""
+        asked = f"(() => {{ try {{ return Boolean({condition}); }} catch {{ return false; }} }})()"
         end = time.monotonic() + self.seconds
-        while self.evaluate(f"Boolean({condition})") is not True:
+        while self.evaluate(asked) is not True:
             assert time.monotonic() < end, f"never came true: {condition}; at {self.evaluate('location.href')}"
             time.sleep(0.05)
 
@@ -103,6 +105,7 @@ class Browser:
     def click(self, selector: str) -> None:
         """With the mouse, in its middle: what lies over it is hit instead."""
         asked = json.dumps(selector)
+        self.until(f"document.readyState === 'complete' && document.querySelector({asked})")
         x, y = self.evaluate(
             f"(() => {{ const it = document.querySelector({asked}); it.scrollIntoView({{block: 'center'}});"
             "const box = it.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; })()"

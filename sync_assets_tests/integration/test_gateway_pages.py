@@ -331,7 +331,7 @@ def test_the_language_of_the_browser_then_the_chosen_one(ada: Reader) -> None:
     assert '<html lang="zh-CN">' in ada.see("/pages", **{"Accept-Language": "zh-TW,zh;q=0.9,en;q=0.8"}).text
     switch = next(a for a in Page(ada.see(CHOSEN).text).all("a") if a.get("hreflang") == "zh")
     page = ada.see(str(switch["href"]))
-    assert "handbook 的文档" in page.text, "the same page, in the other language"
+    assert "“handbook”的文档" in page.text, "the same page, in the other language"
     assert '<html lang="zh-CN">' in ada.see("/pages", **{"Accept-Language": "en"}).text
 
 

@@ -8,6 +8,7 @@ import pytest
 from sync_assets.exchange.work import Direction, Order, SyncStatus
 from sync_assets_tests.fix_chromium import CHROMIUM, Browser, chromium
 from sync_assets_tests.fix_pages import PASSWORD, HandDesk, filled, served
+from sync_assets_tests.fix_pages_real import DOCUMENTS, Pair
 
 __test__ = CHROMIUM is not None
 
@@ -193,3 +194,25 @@ def test_a_session_that_ended_meanwhile_leads_to_the_sign_in(browser: Browser, d
         desk.sessions.clear()
         browser.until("location.pathname === '/pages/login'")
         assert browser.evaluate("new URLSearchParams(location.search).get('next')") == "/pages/sync/sync-in_progress"
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_two_real_installations(pair: Pair, script: bool) -> None:
+    """With a script and without one: from the sign-in to the outcome of each document."""
+    with chromium("zh-CN", script) as browser:
+        url = pair.here.gateway.url
+        _sign_in(browser, url)
+        browser.click("form[action='/pages'] button")
+        browser.until("document.querySelector('tbody th a')?.textContent === 'repository 1'")
+        browser.click("tbody th a")
+        browser.until(f"document.querySelectorAll('#documents tr').length === {DOCUMENTS}")
+        assert browser.evaluate("document.querySelector('#filter').offsetParent !== null") is script
+        browser.click("#start > p button")
+        browser.until(f"document.querySelectorAll('.outcomes .state.succeeded').length === {DOCUMENTS}")
+        browser.until("document.querySelector('#progress')?.dataset.going === 'no'")
+        assert len(pair.there.texts(pair.there.library.repositories()[0].repository_id)) == DOCUMENTS
+        browser.click("header nav a:nth-of-type(2)")
+        browser.until("document.querySelectorAll('.state.completed').length === 1")
+        browser.click("header .leave button")
+        browser.until("location.pathname === '/pages/login'")
+    assert browser.complaints == []

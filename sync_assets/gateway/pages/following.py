@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from sync_assets.exchange.work import Direction, SyncState, SyncStatus, UnitStatus
+from sync_assets.exchange.work import Direction, Order, SyncState, SyncStatus, UnitStatus
 from sync_assets.gateway.access import Caller, caller_of
 from sync_assets.gateway.pages.desk import Desk
 from sync_assets.gateway.pages.rendering import render
@@ -61,9 +61,15 @@ def _shown(desk: Desk, state: SyncState) -> dict[str, Any]:
     return {
         "state": state, "peer": _titles(desk).get(order.peer, order.peer), "going": state.status
         is SyncStatus.IN_PROGRESS, "done": state.succeeded + state.failed + state.skipped,
-        "name": state.repository_name or f"#{order.repository_id}",
+        "name": state.repository_name or _name(desk, order),
         "home": "" if order.direction is Direction.PUSH else _home(desk, order.peer),
     }  # fmt: skip
+
+
+def _name(desk: Desk, order: Order) -> str:
+    """Until the sync has told it."""
+    found = desk.library.repositories([order.repository_id]) if order.direction is Direction.PUSH else ()
+    return found[0].name if found else f"#{order.repository_id}"
 
 
 def _titles(desk: Desk) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """One sync between two installations over HTTP, in a child process that may be killed.
 
-``python -m sync_assets.testing.exchange_rig`` reads a `Place` as JSON from its standard input, runs once, and prints how
+``python -m sync_assets.testing.exchange_rig`` reads a `Place` as JSON from standard input, runs once, and prints how
 it ended.
 """
 

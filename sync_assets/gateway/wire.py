@@ -183,7 +183,7 @@ class KnownPair(BaseModel):
 
 class KnownBody(BaseModel):
     entity: Entity
-    ids: Annotated[list[KnownPair], Field(max_length=10_000)]
+    ids: Annotated[list[KnownPair], Field(min_length=1, max_length=10_000)]
 
 
 class ExportBody(BaseModel):

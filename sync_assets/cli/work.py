@@ -34,11 +34,13 @@ def check(name: str | None) -> int:
 
     found = project()
     fleets = [f for f in found.fleets if name in (None, f)]
-    names = [] if fleets and name else [name] if name else sorted(found.connections)
-    if not names and not fleets:
+    exchanges = [e for e in found.exchanges if name in (None, e)]
+    names = [] if (fleets or exchanges) and name else [name] if name else sorted(found.connections)
+    if not (names or fleets or exchanges):
         print("the project has no connections yet: write some into sync_assets/defs")
     good = [show.findings(n, check_connection(found, n)) for n in names]
     good += [_check_fleet(found, fleet) for fleet in fleets]
+    good += [_check_exchange(found, exchange) for exchange in exchanges]
     return exits.OK if all(good) else exits.STOP
 
 
@@ -48,6 +50,12 @@ def _check_fleet(found: Project, name: str) -> bool:
 
     today = local_day(datetime.now(UTC), found.fleet(name).time_zone)
     return show.findings(f"fleet {name}", check_fleet(found, name, today))
+
+
+def _check_exchange(found: Project, name: str) -> bool:
+    from sync_assets.project.exchange.checking import check_exchange
+
+    return show.findings(f"exchange {name}", check_exchange(found, name))
 
 
 def syncs() -> int:

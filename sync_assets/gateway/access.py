@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -32,6 +34,8 @@ COOKIE = "sync_assets_session"  # the access token of a browser
 OPEN = ("/health", "/ready", "/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/logout")
 OPEN_BELOW = ("/pages/login", "/pages/static/")
 _OWN_RULE = ("/metrics",)  # asks for the caller itself
+_REMEMBERED = 10_000
+_GUESSING = "too many wrong credentials"
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -100,6 +104,7 @@ class Gatekeeper:
         self._app = app
         self._services = services
         self._strangers = strangers
+        self._counted: OrderedDict[bytes, None] = OrderedDict()  # credentials, as digests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -117,17 +122,29 @@ class Gatekeeper:
         given = credential(headers)
         if _is_open(path) or (path in _OWN_RULE and given is None):
             return
-        address = (scope.get("client") or ("", 0))[0]
-        self._strangers.look(address, "too many wrong credentials")
         if given is None:
             raise stranger()
-        caller = await anyio.to_thread.run_sync(self._known, given[0])
-        if caller is None:
-            self._strangers.take(address, "too many wrong credentials")
-            raise stranger()
+        caller = await self._recognised(given[0], (scope.get("client") or ("", 0))[0])
         if given[1] and scope["method"] not in _SAFE:
             _check_same_site(headers)
         scope.setdefault("state", {})["caller"] = caller
+
+    async def _recognised(self, text: str, address: str) -> Caller:
+        """Raises 401; 429 for an address that has guessed too often, but not for a credential that has counted before:
+        others may share the address."""
+        mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        if mark not in self._counted:
+            self._strangers.look(address, _GUESSING)
+        caller = await anyio.to_thread.run_sync(self._known, text)
+        if caller is None:
+            self._counted.pop(mark, None)
+            self._strangers.take(address, _GUESSING)
+            raise stranger()
+        self._counted[mark] = None
+        self._counted.move_to_end(mark)
+        if len(self._counted) > _REMEMBERED:
+            self._counted.popitem(last=False)
+        return caller
 
     def _known(self, text: str) -> Caller | None:
         try:

@@ -5,8 +5,6 @@ From the outside in: headers, proxies that are trusted, id and log, who calls, h
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,20 +17,20 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
 
 from sync_assets.engine.errors import SyncError
-from sync_assets.gateway import auth_routes, health, metrics
+from sync_assets.gateway import auth_routes, health, initiating, metrics, pages, receiving, sourcing
 from sync_assets.gateway.access import Gatekeeper
 from sync_assets.gateway.audit import Audited
 from sync_assets.gateway.headers import Hardened
 from sync_assets.gateway.limits import Bounded, Buckets, Paced
 from sync_assets.gateway.logging import Watched
 from sync_assets.gateway.openapi import describe
+from sync_assets.gateway.pages.shown import Shown
 from sync_assets.gateway.refusal import Refused, of_error
 
 if TYPE_CHECKING:
     from sync_assets.gateway.services import Services
     from sync_assets.gateway.settings import Settings
 
-_UNDER_SYNC = ("receiving", "sourcing", "initiating")  # modules with router(services), below /api/sync
 _THREADS = 16  # each may hold a connection to the control database
 
 
@@ -68,7 +66,7 @@ def _around(settings: Settings, services: Services, meters: metrics.Meters) -> l
         Middleware(Hardened),
         *_proxies(settings),
         Middleware(Watched, meters=meters),
-        *_for_people(),
+        Middleware(Shown),
         Middleware(Gatekeeper, services=services, strangers=strangers),
         Middleware(Paced, buckets=calls),
         Middleware(Bounded, limits=limits),
@@ -84,29 +82,13 @@ def _proxies(settings: Settings) -> list[Middleware]:
     return [Middleware(believing, trusted_hosts=list(settings.proxies))] if settings.proxies else []
 
 
-def _for_people() -> list[Middleware]:
-    """Refusals of pages as pages."""
-    if not importlib.util.find_spec("sync_assets.gateway.pages.shown"):
-        return []
-    shown: Any = importlib.import_module("sync_assets.gateway.pages.shown").Shown
-    return [Middleware(shown)]
-
-
 def _include(app: FastAPI, services: Services, meters: metrics.Meters) -> None:
     app.include_router(health.router(services))
     app.include_router(metrics.router(services, meters))
     app.include_router(auth_routes.router(services), tags=["auth"])
-    for name in _UNDER_SYNC:
-        _include_module(app, name, services, prefix="/api/sync", tags=["sync"])
-    _include_module(app, "pages", services, include_in_schema=False)
-
-
-def _include_module(app: FastAPI, name: str, services: Services, **how: Any) -> None:
-    """The endpoints of a module of this package."""
-    if importlib.util.find_spec(f"sync_assets.gateway.{name}"):
-        router = getattr(importlib.import_module(f"sync_assets.gateway.{name}"), "router", None)
-        if router is not None:
-            app.include_router(router(services), **how)
+    for part in (receiving, sourcing, initiating):
+        app.include_router(part.router(services), prefix="/api/sync", tags=["sync"])
+    app.include_router(pages.router(services), include_in_schema=False)
 
 
 def _lifespan(services: Services) -> Any:

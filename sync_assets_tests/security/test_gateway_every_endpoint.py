@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FOR_ANYBODY_KNOWN = {"/api/openapi.json", "/api/sync/ping", "/api/sync/target-list"}
 TITLE = "canary-title-7f3a"
+NOTHING = ([], {"packs": []}, {"known": 0})  # lists show what is the caller's; batches judge each part by itself
 _WORDS = {"target_server": "https://peer.example/api/sync", "name": "x", "url": "https://x.example"}
 
 
@@ -45,6 +46,8 @@ def _sample(schema: dict[str, Any], whole: dict[str, Any], name: str = "") -> An
     """A value that the schema takes, with ids that exist."""
     if "$ref" in schema:
         return _sample(whole["components"]["schemas"][schema["$ref"].rpartition("/")[2]], whole, name)
+    if name == "export":
+        return None
     if "anyOf" in schema:
         return _sample(schema["anyOf"][0], whole, name)
     if "enum" in schema or "const" in schema:
@@ -54,7 +57,8 @@ def _sample(schema: dict[str, Any], whole: dict[str, Any], name: str = "") -> An
         needed, fields = schema.get("required", []), schema.get("properties", {})
         return {key: _sample(fields[key], whole, key) for key in fields if key in needed or key == "repository_id"}
     if kind == "array":
-        return [_sample(schema["items"], whole, name)] if schema.get("minItems") else []
+        one = _sample(schema["items"], whole, name)
+        return [one] if one == 1 or schema.get("minItems") else []
     return {"integer": 1, "number": 1, "boolean": True}.get(str(kind), _WORDS.get(name, "x"))
 
 
@@ -152,11 +156,9 @@ def _is_fine(call: Call, answer: httpx.Response) -> bool:
     """Denied, or, for what shows only what is the caller's, empty. Pages deny forms without their token by 400."""
     if answer.status_code in (403, 404) or call.route in FOR_ANYBODY_KNOWN:
         return True
-    if call.method == "GET" and answer.status_code == 200:
-        return call.route.startswith("/pages") or answer.json()["data"] in ([], {})
-    if call.path == "/api/sync/packs":  # an empty batch; each pack is judged by itself
-        return answer.json()["data"] == {"packs": []}
-    return call.route in ("/", "/pages") or (call.route.startswith("/pages/") and answer.status_code in (400, 200))
+    if call.route.startswith("/api/"):
+        return answer.status_code == 200 and answer.json()["data"] in NOTHING
+    return call.route in ("/", "/pages") or answer.status_code in (400, 200)
 
 
 def test_what_is_not_yours_and_what_is_not_there_look_the_same(filled: Gateway):
@@ -174,7 +176,9 @@ def test_what_is_not_yours_and_what_is_not_there_look_the_same(filled: Gateway):
 
 
 def _with_77(body: Any) -> Any:
-    return {k: 77 if v == 1 else v for k, v in body.items()} if isinstance(body, dict) else body
+    if isinstance(body, dict):
+        return {k: _with_77(v) for k, v in body.items()}
+    return [_with_77(one) for one in body] if isinstance(body, list) else 77 if body == 1 else body
 
 
 def test_each_scope_opens_its_own_endpoints_only(filled: Gateway):

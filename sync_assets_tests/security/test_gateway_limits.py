@@ -207,13 +207,19 @@ def test_callers_are_paced_each_by_itself(gateways: Gateways):
 
 def test_guessing_is_paced_by_address(gateways: Gateways):
     gateway = gateways(Limits(strangers=0.01, strangers_burst=3))
-    key = gateway.key("read")
+    key, late = gateway.key("read"), gateway.key("read")
+    with gateway.client(key=key) as http:
+        assert http.get("/nothing").status_code == 404
     wrong = "sak_" + "0" * 12 + "_" + "A" * 43
     with gateway.client(key=wrong) as guesser:
         assert [guesser.get("/nothing").status_code for _ in range(4)] == [401, 401, 401, 429]
         assert int(guesser.get("/nothing").headers["retry-after"]) > 1
-    with gateway.client(key=key) as http:
+    with gateway.client(key=late) as http:
         assert http.get("/nothing").status_code == 429  # from the same address
+    with gateway.client(key=key) as http:
+        assert http.get("/nothing").status_code == 404  # it counted before
+        gateway.keys.revoke(key.split("_")[1])
+        assert http.get("/nothing").status_code == 429
 
 
 def test_a_bucket_fills_with_time_and_not_above_its_brim():

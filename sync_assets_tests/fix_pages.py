@@ -39,6 +39,7 @@ from sync_assets.gateway.pages import router
 from sync_assets.gateway.pages.desk import PeerChoice
 from sync_assets.gateway.pages.shown import Shown
 from sync_assets.gateway.refusal import Refused, stranger
+from sync_assets.store.gateway.scopes import Action
 
 WHEN = datetime(2026, 2, 13, 4, 30, tzinfo=UTC)
 HOSTILE = (
@@ -152,7 +153,8 @@ class HandDesk:
         return caller.may("read", state.order.repository_id)
 
     def may_start(self, caller: Caller, order: Order) -> bool:
-        return not order.replace or caller.may("clear", order.repository_id)
+        wanted: tuple[Action, ...] = ("read", "write", *(("clear",) if order.replace else ()))
+        return all(caller.may(action, order.repository_id) for action in wanted)
 
     def peers(self) -> list[PeerChoice]:
         both = (Direction.PUSH, Direction.PULL)

@@ -14,7 +14,7 @@ import pytest
 from sync_assets.exchange.work import Direction, Order
 from sync_assets.gateway.access import COOKIE
 from sync_assets.gateway.pages.rendering import POLICY
-from sync_assets_tests.fix_pages import HOSTILE, HandDesk, Reader, filled, form_of, query_of, reader_of
+from sync_assets_tests.fix_pages import HOSTILE, PASSWORD, HandDesk, Reader, filled, form_of, query_of, reader_of
 
 PAGES = (
     "/pages",
@@ -70,7 +70,7 @@ def test_after_the_sign_in_one_is_where_one_wanted_to_be(reader: Reader) -> None
 )  # fmt: skip
 def test_a_sign_in_leads_to_our_pages_only(reader: Reader, target: str) -> None:
     page = reader.see("/pages/login")
-    fields = {"name": "ada", "password": "correct horse battery", "next": target}
+    fields = {"name": "ada", "password": PASSWORD, "next": target}
     assert reader.send(page, "/pages/login", **fields).headers["location"] == "/pages"
 
 
@@ -119,7 +119,7 @@ def test_a_form_that_is_not_ours_changes_nothing(
 def test_nobody_is_signed_in_by_another_site(desk: HandDesk, reader: Reader, headers: dict[str, str]) -> None:
     fields = {**form_of(reader.see("/pages/login").text, "/pages/login"), "name": "mallory"}
     answer = reader.http.post(
-        "/pages/login", data={**fields, "password": "correct horse battery"}, headers={"Accept": "text/html", **headers}
+        "/pages/login", data={**fields, "password": PASSWORD}, headers={"Accept": "text/html", **headers}
     )
     assert (answer.status_code, desk.sessions) == (403, {})
 
@@ -127,7 +127,7 @@ def test_nobody_is_signed_in_by_another_site(desk: HandDesk, reader: Reader, hea
 def test_nobody_is_signed_in_with_a_form_of_another_browser(desk: HandDesk, reader: Reader) -> None:
     page = reader.see("/pages/login")
     reader.http.cookies.clear()
-    fields = {"name": "mallory", "password": "correct horse battery"}
+    fields = {"name": "mallory", "password": PASSWORD}
     assert reader.send(page, "/pages/login", **fields).status_code == 403
     assert desk.sessions == {}
 
@@ -247,6 +247,19 @@ def test_without_the_right_to_clear_it_is_not_offered(desk: HandDesk, reader: Re
     page = reader.see(CHOSEN)
     assert "clear" not in {given.get("name") for given in Page(page.text).all("input")}
     assert "You may not clear" in page.text
+
+
+def test_without_the_right_to_exchange_there_is_no_button(desk: HandDesk, reader: Reader) -> None:
+    desk.scopes = ("read:*",)
+    reader.sign_in()
+    page = reader.see(CHOSEN)
+    assert "but not exchange it" in page.text
+    assert len(Page(page.text).all("button")) == 2, "to show repositories, and to sign out"
+
+
+def test_two_tabs_can_both_sign_in(reader: Reader) -> None:
+    first, _ = reader.see("/pages/login"), reader.see("/pages/login")
+    assert reader.send(first, "/pages/login", name="ada", password=PASSWORD).status_code == 303
 
 
 @pytest.mark.parametrize("number", ["0x7", "", "7 or 1=1", "-3", "\u0663"])

@@ -7,8 +7,9 @@ import re
 import httpx
 import pytest
 
-from sync_assets_tests.fix_gateway import Gateway
-from sync_assets_tests.fix_pages import Reader, form_of
+from sync_assets.gateway.settings import Limits
+from sync_assets_tests.fix_gateway import Gateway, Gateways
+from sync_assets_tests.fix_pages import PASSWORD, Reader, form_of
 from sync_assets_tests.fix_pages_real import DOCUMENTS, Pair
 
 CHOSEN = "/pages?peer=there&repository={}"
@@ -133,3 +134,31 @@ def test_every_page_of_a_stranger_is_the_sign_in(gateway: Gateway) -> None:
         files = re.findall(r'(?:src|href)="(/pages/static/[^"]+)"', http.get("/pages/login").text)
         assert len(files) == 3
         assert {http.get(file).status_code for file in files} == {200}
+
+
+def test_attempts_to_sign_in_are_paced_together_with_those_of_programs(gateways: Gateways) -> None:
+    """A door beside the one that is watched would be no use."""
+    gateway = gateways(Limits(logins=0.01, logins_burst=3))
+    gateway.users.add("ada", PASSWORD, ["read"], by="test")
+    with httpx.Client(base_url=gateway.url, trust_env=False, timeout=30) as http:
+        reader = Reader(http)
+        assert reader.sign_in(password="wrong").status_code == 403
+        for _ in range(2):
+            http.post("/api/v1/auth/login", json={"name": "ada", "password": "wrong"})
+        later = reader.sign_in()
+        assert (later.status_code, int(later.headers["retry-after"]) > 0) == (429, True)
+
+
+def test_behind_a_proxy_with_tls_the_session_travels_over_tls_only(gateways: Gateways) -> None:
+    gateway = gateways(proxies=("127.0.0.1",))
+    gateway.users.add("ada", PASSWORD, ["read"], by="test")
+    with httpx.Client(base_url=gateway.url, trust_env=False, timeout=30) as http:
+        http.headers["X-Forwarded-Proto"] = "https"
+        page = http.get("/pages/login")
+        assert "Secure" in page.headers["set-cookie"]
+        fields = {**form_of(page.text, "/pages/login"), "name": "ada", "password": PASSWORD}
+        name, _, rest = page.headers["set-cookie"].partition("=")
+        tie = {"Cookie": f"{name}={rest.partition(';')[0]}"}
+        cookies = http.post("/pages/login", data=fields, headers=tie).headers.get_list("set-cookie")
+        assert len(cookies) == 2
+        assert all("Secure" in cookie and "HttpOnly" in cookie for cookie in cookies)

@@ -47,7 +47,7 @@ def test_every_state_has_a_word(kind: str) -> None:
         assert {f"{kind}.{state}" for state in STATES[kind]} <= set(words.catalogue(language))
 
 
-def test_values_are_escaped_and_texts_too() -> None:
+def test_values_are_escaped_and_are_no_templates() -> None:
     say = words.say_in("en")
     assert say("documents.title", name="<b>") == Markup("Documents of &lt;b&gt;")
     assert say("documents.title", name="{0} {name}") == Markup("Documents of {0} {name}")

@@ -99,15 +99,25 @@ def _begin(request: Request, desk: Desk, caller: Caller, choice: Choice, form: F
 def _page(
     request: Request, desk: Desk, caller: Caller, choice: Choice, form: Form, *, status: int = 200, wrong: str = ""
 ) -> Response:
-    repository = choice.repository
-    clearable = repository is not None and choice.peer is not None and desk.may_start(
-        caller, Order(choice.direction, choice.peer.name, repository.repository_id, replace=True)
-    )  # fmt: skip
     return render(
-        request, "choose.html", status=status, choice=choice, wrong=wrong,
-        clearable=clearable, ticked=frozenset(form.fields.get("document", ())), some=form.one("what") == "some",
+        request,
+        "choose.html",
+        status=status,
+        choice=choice,
+        wrong=wrong,
+        startable=_may(desk, caller, choice, clear=False),
+        clearable=_may(desk, caller, choice, clear=True),
+        ticked=frozenset(form.fields.get("document", ())),
+        some=form.one("what") == "some",
         clear=bool(form.one("clear")),
-    )  # fmt: skip
+    )
+
+
+def _may(desk: Desk, caller: Caller, choice: Choice, *, clear: bool) -> bool:
+    if choice.peer is None or choice.repository is None:
+        return False
+    wanted = Order(choice.direction, choice.peer.name, choice.repository.repository_id, replace=clear)
+    return desk.may_start(caller, wanted)
 
 
 # -- what can be chosen ---------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def _later(request: Request, refused: Refused, target: str, name: str) -> Respon
 def _page(
     request: Request, target: str, *, notice: str = "", name: str = "", wait: str = "", status: int = 200
 ) -> Response:
-    tie = secrets.token_hex(16)
+    tie = request.cookies.get(LOGIN_COOKIE) or secrets.token_hex(16)  # the same in every tab
     page = render(request, "login.html", status=status,
                   target=_local(target), notice=notice, name=name[:100], wait=wait, tie=_tie(tie))  # fmt: skip
     page.set_cookie(

@@ -27,7 +27,7 @@ from sync_assets.project.exchange import work
 from sync_assets.project.exchange_spec import Way
 from sync_assets.store.control import PostgresStore
 
-_PART = 400  # documents of the original's way with --quick
+_PART = 200  # documents of the original's way with --quick
 
 
 def main() -> None:

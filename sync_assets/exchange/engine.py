@@ -112,6 +112,7 @@ class _Work:
     progress: Progress
     sleep: Sleep
     known: dict[Id, Unit] = field(default_factory=dict)
+    counts: Counter[UnitStatus] = field(default_factory=Counter)  # of what is known
     seen: set[Id] = field(default_factory=set)
     cleared: Cleared | None = None
 
@@ -120,8 +121,8 @@ class _Work:
         return self.state.sync_id
 
     def go(self, library: Library, peer: Peer) -> _End:
-        self.known = {unit.task_id: unit for unit in self._kept(lambda: self.syncs.units(self.sync_id))}
-        fresh = self._count(UnitStatus.SUCCEEDED) == 0
+        self._know(self._kept(lambda: self.syncs.units(self.sync_id)))
+        fresh = self.counts[UnitStatus.SUCCEEDED] == 0
         way = Ends(self.state.order, self.sync_id, library, peer, self.sleep, fresh).open()
         self.cleared = way.cleared
         self._plan(way, (), way.total)
@@ -150,11 +151,11 @@ class _Work:
         return fresh
 
     def _plan(self, way: Way, packs: Sequence[TaskPack], total: int) -> None:
-        after = max((unit.number for unit in self.known.values()), default=0)
+        after = max((unit.number for unit in self.known.values()), default=0) if packs else 0
         units = [unit_of(after + n, pack) for n, pack in enumerate(packs, 1)]
         total = max(total, len(self.known) + len(units))
         self._kept(lambda: self.syncs.plan(self.sync_id, way.repository, units, total))
-        self.known |= {unit.task_id: unit for unit in units}
+        self._know(units)
         self.state = replace(self.state, repository_name=way.repository.name, total=total)
         point("exchange_planned")
 
@@ -175,13 +176,12 @@ class _Work:
 
     def _note(self, units: Sequence[Unit]) -> None:
         self._kept(lambda: self.syncs.done(self.sync_id, units))
-        self.known |= {unit.task_id: unit for unit in units}
-        counts = Counter(unit.status for unit in self.known.values())
+        self._know(units)
         self.state = replace(
             self.state,
-            succeeded=counts[UnitStatus.SUCCEEDED],
-            failed=counts[UnitStatus.FAILED],
-            skipped=counts[UnitStatus.SKIPPED],
+            succeeded=self.counts[UnitStatus.SUCCEEDED],
+            failed=self.counts[UnitStatus.FAILED],
+            skipped=self.counts[UnitStatus.SKIPPED],
         )
         point("exchange_noted")
         self.progress(self.state)
@@ -203,7 +203,7 @@ class _Work:
         return finished
 
     def _outcome(self, way: Way) -> _End:
-        bad, good = self._count(UnitStatus.FAILED), self._count(UnitStatus.SUCCEEDED)
+        bad, good = self.counts[UnitStatus.FAILED], self.counts[UnitStatus.SUCCEEDED]
         if good:
             point("exchange_before_link")
             way.link()
@@ -218,8 +218,13 @@ class _Work:
         status = SyncStatus.COMPLETED if not bad else SyncStatus.PARTIAL if bad < len(self.known) else SyncStatus.FAILED
         return _End(status, "; ".join(n for n in notes if n), self.cleared)
 
-    def _count(self, status: UnitStatus) -> int:
-        return sum(unit.status is status for unit in self.known.values())
+    def _know(self, units: Sequence[Unit]) -> None:
+        for unit in units:
+            before = self.known.get(unit.task_id)
+            if before is not None:
+                self.counts[before.status] -= 1
+            self.counts[unit.status] += 1
+            self.known[unit.task_id] = unit
 
     def _kept(self, call: Callable[[], _Result]) -> _Result:
         return patient(call, self.sleep)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sync_assets.engine.errors import RejectRow, Retry, Stop
+from sync_assets.engine.errors import Fenced, RejectRow, Retry, Stop
 from sync_assets.engine.holder import holder_name
 from sync_assets.exchange import engine
 from sync_assets.exchange.model import PackReceived
@@ -318,23 +318,21 @@ def test_a_second_sync_is_told_which_one_is_going_on(pair: Pair) -> None:
 
 
 def test_who_was_taken_for_dead_writes_no_more(pair: Pair) -> None:
-    from sync_assets.engine.errors import Fenced
-
     impatient = PostgresSyncs(pair.asks.store, silence=-1.0)
     peer = pair.peer()
+    taken: list[SyncState] = []
 
     def overtake(name: str, _: int) -> None:
-        if name in ("ping", "put_packs"):
-            peer.before = lambda *_: None
-            state = impatient.recent()[0]
-            engine.resume(
-                state.sync_id, pair.asks.library, pair.peer(), impatient, holder="other", sleep=lambda s: None
-            )
+        if name in ("put_packs", "export"):
+            taken.append(impatient.resume(impatient.recent()[0].sync_id, "other"))
 
-    peer.before = overtake
+    peer.after = overtake
     with pytest.raises(Fenced):
         pair.run(peer)
-    settled(pair, pair.last())
+    assert [u for u in pair.syncs.units(taken[0].sync_id) if u.status is not UnitStatus.PENDING] == []
+    assert pair.last().status is SyncStatus.IN_PROGRESS
+    ended = engine.carry_on(taken[0], pair.asks.library, pair.peer(), impatient, sleep=lambda s: None)
+    settled(pair, ended)
 
 
 def test_a_sync_that_is_completed_is_not_resumed(pair: Pair) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from sync_assets.cli import exits, show_exchange
-from sync_assets.cli.fleet_work import asked_by
+from sync_assets.cli.asker import asked_by
 from sync_assets.cli.work import project
 from sync_assets.engine.errors import Stop, SyncError
 from sync_assets.exchange.model import Id, Repository

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sync_assets.cli import exits, show_fleet
+from sync_assets.cli.asker import asked_by
 from sync_assets.cli.work import project
 from sync_assets.engine.errors import Stop
 from sync_assets.fleet.periods import Period, local_day, parse_name, period_of_key
@@ -136,20 +136,6 @@ def import_rules(file: str) -> int:
     for note in found.notes:
         sys.stderr.write(f"{note}\n")
     return exits.OK
-
-
-# -- who asks -----------------------------------------------------------------------------------------------------
-
-
-def asked_by() -> str:
-    """Who runs the command, for the history."""
-    import getpass
-
-    try:
-        user = os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a uid without a name, as in many containers
-        user = f"uid {os.getuid()}"
-    return f"{user} (command line)"
 
 
 def _run_id() -> str:

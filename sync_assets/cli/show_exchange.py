@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sync_assets.cli.show import mark, plain, table
-from sync_assets.cli.show_fleet import moment
 from sync_assets.exchange.work import SyncState, UnitStatus
 from sync_assets.project.exchange.items import Item
 
 _MOST = 20  # of what failed; `exchange status` shows all
+
+
+def moment(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at is not None else ""
 
 
 def peers(rows: Iterable[Mapping[str, Any]]) -> None:

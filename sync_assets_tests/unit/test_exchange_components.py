@@ -67,13 +67,13 @@ def run(
     names: Sequence[str] = NAMES,
     way: str = "push",
     config: Mapping[str, object] | None = None,
-    **tags: str,
+    tags: Mapping[str, str] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """One run over the range of the keys."""
     job = defs.resolve_implicit_global_asset_job_def()
-    tags |= {RANGE_START: keys[0], RANGE_END: keys[-1]}
     return job.execute_in_process(
-        instance=instance, asset_selection=[key(name, way) for name in names], tags=tags, raise_on_error=False,
+        instance=instance, asset_selection=[key(name, way) for name in names], raise_on_error=False,
+        tags={**(tags or {}), RANGE_START: keys[0], RANGE_END: keys[-1]},
         run_config={"ops": {f"books__branch__{way}": {"config": config}}} if config else None,
     )  # fmt: skip
 
@@ -262,7 +262,7 @@ def test_a_bug_is_told_without_its_text(
 def test_a_run_says_who_asked_for_it_and_replaces_only_when_told(
     defs: dg.Definitions, scripted: ScriptedExchange, instance: dg.DagsterInstance
 ) -> None:
-    run(defs, instance, KEYS, **{"dagster/schedule_name": "nightly"})
+    run(defs, instance, KEYS, tags={"dagster/schedule_name": "nightly"})
     run(defs, instance, KEYS, config={"replace": True})
     assert [(one.asked_by, one.replace) for one in scripted.runs] == [("schedule nightly", None), ("dagster", True)]
     assert scripted.runs[0].run_id != scripted.runs[1].run_id

@@ -157,6 +157,16 @@ def test_an_answer_that_was_lost_is_unclear_for_writes(ours: tuple[Line, Install
     peer.close()
 
 
+def test_the_same_write_has_the_same_key_in_another_process_too(ours: tuple[Line, Installation]) -> None:
+    line, _ = ours
+    for repository, sync_id in ((5, "s1"), (5, "s1"), (5, "s2"), (6, "s1")):
+        peer = line.peer()
+        peer.put_repository(a_repository(repository), sync_id)
+        peer.close()
+    keys = [seen.key for seen in line.door.seen]
+    assert keys[0] == keys[1] and len(set(keys)) == 3
+
+
 def test_a_wrong_key_is_told_and_not_tried_again(ours: tuple[Line, Installation]) -> None:
     line, _ = ours
     line.key = "sak_wrong"

@@ -123,17 +123,28 @@ def test_deep_nesting_is_refused_and_brackets_in_texts_are_not(echo: Gateway):
         assert post("[" + ",".join(["[]"] * 5000) + "]") == 200
 
 
-def test_a_body_that_stalls_or_drips_ends_in_time(echo: Gateway):
-    host, port = echo.url.removeprefix("http://").split(":")
-    key = echo.key("read")
-    head = f"POST /test/size HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: 100\r\n\r\n".encode()
+def _begun(gateway: Gateway, length: int = 100) -> bytes:
+    """The head of a request whose body is to come."""
+    key = gateway.key("read")
+    head = f"POST /nothing HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {length}\r\n\r\n"
+    return head.encode()
+
+
+def test_a_body_that_stalls_ends(gateways: Gateways):
+    gateway = gateways(Limits(idle=0.5, total=3600.0))
+    host, port = gateway.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), 20) as line:
-        line.sendall(head)
+        line.sendall(_begun(gateway) + b"x")
         assert line.recv(4096).startswith(b"HTTP/1.1 408 ")
-    with socket.create_connection((host, int(port)), 0.5) as line:
-        line.sendall(head)
+
+
+def test_a_body_that_drips_ends(gateways: Gateways):
+    gateway = gateways(Limits(idle=3600.0, total=1.0))
+    host, port = gateway.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 0.25) as line:
+        line.sendall(_begun(gateway))
         said = b""
-        for _ in range(40):
+        for _ in range(60):
             line.sendall(b"x")
             try:
                 said = line.recv(4096)

@@ -175,6 +175,9 @@ def test_a_connection_that_ends_early_leaves_no_room_taken(echo: Gateway):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert status == 200
+    assert [_post(echo, b"x" * 60_000).status_code for _ in range(5)] == [200] * 5
+    assert [_post(echo, b"x" * 65 * KIB).status_code for _ in range(3)] == [413] * 3
+    assert _post(echo, b"x" * 60_000).status_code == 200
 
 
 def test_all_bodies_together_are_bounded(echo: Gateway):

@@ -5,6 +5,8 @@ One deployment for all tests of the module, which build on each other in order.
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from sync_assets.exchange.work import Direction, SyncStatus
 from sync_assets.store.control import PostgresStore, open_store
 from sync_assets.store.exchange.library import PostgresLibrary
 from sync_assets.store.exchange.syncs import PostgresSyncs
+from sync_assets.testing.proxy import Proxy
 from sync_assets.testing.servers import Server
 from sync_assets_tests.fix_exchange import fill
 from sync_assets_tests.fix_gateway import Gateway, new_database, running
@@ -46,6 +49,7 @@ class Books:
 
     dagster: Deployment
     branch: Gateway
+    line: Proxy
     store: PostgresStore
 
     @property
@@ -64,6 +68,10 @@ class Books:
 
     def launch(self, first: str, last: str, way: str = "push", names: Sequence[str] = NAMES) -> dg.DagsterRun:
         """One run over a range of partitions, to its end."""
+        return self.dagster.ended(self.begin(first, last, way, names))
+
+    def begin(self, first: str, last: str, way: str = "push", names: Sequence[str] = NAMES) -> str:
+        """One run over a range of partitions. Returns its id."""
         selector = {
             "repositoryLocationName": "sync_assets", "repositoryName": "__repository__", "jobName": "__ASSET_JOB",
             "assetSelection": [{"path": list(key(name, way).path)} for name in names],
@@ -75,7 +83,7 @@ class Books:
             params={"selector": selector, "runConfigData": {}, "mode": "default", "executionMetadata": {"tags": tags}},
         )["launchRun"]
         assert done["__typename"] == "LaunchRunSuccess", done
-        return self.dagster.ended(done["run"]["runId"])
+        return str(done["run"]["runId"])
 
     def backfill(self, names: Sequence[str], partition: str) -> str:
         """As the UI does it for a red partition. Returns how it ended."""
@@ -119,15 +127,19 @@ def books(mariadb: Server, control_server: Path) -> Iterator[Books]:
     with (
         new_database(control_server) as address,
         running(address) as branch,
+        Proxy("127.0.0.1", int(branch.url.rpartition(":")[2])) as line,
         pytest.MonkeyPatch.context() as patch,
     ):
         for number in (1, 2):
             fill(PostgresLibrary(branch.store.sessions), number, 2, 1, origin="theirs")
         patch.setenv("BRANCH_KEY", branch.key("read", "write", name="us"))
-        with running_deployment(mariadb, lambda link: files(branch.sync_url)) as deployment, open_store() as store:
+        with (
+            running_deployment(mariadb, lambda link: files(f"http://127.0.0.1:{line.port}/api/sync")) as deployment,
+            open_store() as store,
+        ):
             for number, tasks in ((1, 4), (2, 3), (3, 1)):
                 fill(PostgresLibrary(store.sessions), number, tasks, 2)
-            yield Books(deployment, branch, store)
+            yield Books(deployment, branch, line, store)
 
 
 def test_the_sensors_make_partitions_of_the_repositories_here_and_there(books: Books) -> None:
@@ -188,6 +200,26 @@ def test_repositories_of_the_peer_are_pulled(books: Books) -> None:
     assert {first, second} <= books.green("links", "pull")
     origins = PostgresSyncs(books.store).recent(direction=Direction.PULL)
     assert len(origins) == 2
+
+
+def test_a_run_that_is_killed_is_taken_over_by_the_next(books: Books) -> None:
+    syncs = PostgresSyncs(books.store)
+    books.line.silence()
+    begun = books.begin(OURS[0], OURS[0])
+    state = until(lambda: next((s for s in syncs.recent() if s.status is SyncStatus.IN_PROGRESS), None), 60)
+    asked = "select holder from sync_assets.exchange_sync where finished_at is null"
+    holders = books.store.sessions.run(lambda cursor: cursor.execute(asked).fetchall())
+    ((holder,),) = holders
+    os.kill(int(holder.rpartition("#")[2].split(":")[1]), signal.SIGKILL)
+    until(lambda: syncs.abandoned() == [state.sync_id], 30)
+    books.line.heal()
+    assert books.dagster.ended(begun).status is dg.DagsterRunStatus.FAILURE
+    run = books.launch(OURS[0], OURS[0])
+    assert run.status is dg.DagsterRunStatus.SUCCESS, books.why()
+    ended = syncs.state(state.sync_id)
+    assert ended is not None
+    assert (ended.status, ended.total, ended.succeeded) == (SyncStatus.COMPLETED, 4, 4)
+    assert syncs.recent()[0].sync_id == state.sync_id
 
 
 def test_a_peer_that_refuses_our_key_makes_red_partitions_and_says_what_to_do(books: Books) -> None:

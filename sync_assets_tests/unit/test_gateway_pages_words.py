@@ -13,7 +13,8 @@ from sync_assets.gateway.pages import words
 
 TEMPLATES = Path(words.__file__).parent / "templates"
 STATES = {"state": ("in_progress", "completed", "partial", "failed", "pending", "succeeded", "skipped"),
-          "task": ("pending", "queued", "running", "succeeded", "failed", "canceled")}  # fmt: skip
+          "repository": ("pending", "cloning", "ready", "analyzing", "completed", "error"),
+    "task": ("pending", "queued", "running", "succeeded", "failed", "canceled")}  # fmt: skip
 
 
 def _places(text: str) -> set[str | None]:

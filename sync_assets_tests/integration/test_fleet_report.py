@@ -41,6 +41,7 @@ NOW = datetime(2026, 3, 31, 10, tzinfo=UTC)
 GB = 10**9
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "=cmd|' /C calc'!A0", "a\u202egnp", "王五")
 SERVER = ServerFact("mysql", "MariaDB", (10, 11, 8))
+PLUGIN = (("plugin", "mysql_native_password"),)
 INSTANCES = ("客户库", "quiet", "<b>shop</b>", "down")
 
 
@@ -204,8 +205,8 @@ def people(site: Site, instance: str = "quiet", **more: Any) -> None:
     site.look(
         instance,
         account("boss@%", superuser=True, has_password=True),
-        account("dev@%", has_password=False, attributes=(("plugin", "mysql_native_password"),)),
-        account("hidden@%", has_password=None),
+        account("dev@%", has_password=False, attributes=PLUGIN),
+        account("hidden@%", has_password=None, attributes=PLUGIN),
         account("gone@%", has_password=False, locked=True),
         account("dba@", kind=PrincipalKind.ROLE, can_login=False),
         account("ops@10.%", has_password=True),

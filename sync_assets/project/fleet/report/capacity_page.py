@@ -21,6 +21,7 @@ from sync_assets.project.fleet.report.text import UNKNOWN, change, share, size
 
 _PLOTS = 24  # instances with a picture of their own
 _SOON = 30  # days to full that are marked
+_FAR = 3650  # and from where on they are not told apart
 
 
 def capacity_page(report: CapacityReport, written: str) -> str:
@@ -178,18 +179,26 @@ def _full(outlook: Forecast | None) -> Html:
 
 def _days(outlook: Forecast | None) -> str:
     days = outlook.days_to_full if outlook else None
-    return UNKNOWN if days is None else "full now" if days <= 0 else f"{days:,.0f} days"
+    return UNKNOWN if days is None else "full now" if days <= 0 else f"{_far(days)} days"
+
+
+def _far(days: float) -> str:
+    """Nobody's growth is known for ten years."""
+    return f"{days:,.0f}" if days < _FAR else "more than 3,650"
 
 
 def _soonest(outlook: Forecast) -> str:
-    return f"; soonest {outlook.full_soonest:,.0f} days" if outlook.full_soonest is not None else ""
+    return f"; soonest {_far(outlook.full_soonest)} days" if outlook.full_soonest is not None else ""
 
 
 def _interval(outlook: Forecast) -> str:
     if not outlook.days_to_full or outlook.full_soonest is None:
         return ""
-    latest = f"{outlook.full_latest:,.0f}" if outlook.full_latest is not None else "never"
-    return f"{outlook.full_soonest:,.0f} to {latest}"
+    if outlook.full_soonest >= _FAR:
+        return ""
+    return (
+        f"{_far(outlook.full_soonest)} to {_far(outlook.full_latest) if outlook.full_latest is not None else 'never'}"
+    )
 
 
 def _figure(one: InstanceSizes) -> Html:

@@ -33,10 +33,10 @@ th { text-align: left; overflow-wrap: normal; font-weight: 600;
   padding: 6px 14px 6px 0; vertical-align: bottom }
 td { border-bottom: 1px solid var(--line); padding: 6px 14px 6px 0; vertical-align: top; overflow-wrap: anywhere }
 .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; overflow-wrap: normal }
-th.n, .n div { white-space: normal } .day { white-space: nowrap; overflow-wrap: normal } .name { min-width: 10em }
+th.n, .n div.warn { white-space: normal } .day { white-space: nowrap; overflow-wrap: normal } .name { min-width: 10em }
 bdi { unicode-bidi: isolate }
 svg { display: block; max-width: 100%; height: auto } svg text { fill: var(--soft); font-size: 11px }
-.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(400px, 1fr)); gap: 14px }
+.plots { margin-top: 18px; display: grid; grid-template-columns: repeat(auto-fill, minmax(400px, 1fr)); gap: 14px }
 .plots figure, .plot { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 8px;
   padding: 10px 12px } figcaption { font-weight: 600; overflow-wrap: anywhere }
 section.one { border-top: 2px solid var(--line); margin-top: 36px; padding-top: 2px }

@@ -107,7 +107,7 @@ def _limit(frame: _Frame, limit: int | None) -> list[Html]:
     if limit is None or not frame.low <= limit <= frame.high:
         return []
     y = frame.y(limit)
-    words = tag("text", f"volume {size(limit)}", x=frame.width - _RIGHT, y=y + 13, text_anchor="end")
+    words = tag("text", f"volume {size(limit)}", x=frame.left + 6, y=y + 13)
     return [_rule(frame, y, "var(--bad)", "5 4"), words]
 
 

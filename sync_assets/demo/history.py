@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from random import Random
 
 from sync_assets.demo.servers import COPY, DEAD, FLEET, SHOP, Servers
 from sync_assets.demo.shop import ZONE
@@ -30,8 +31,8 @@ from sync_assets.store.fleet.capacity import CapacityStore
 MONTHS, SILENT_DAYS = 4, 9  # how far back it goes; since when the dead server is dead
 RUN = "made-up-history"
 _GROWN = {SHOP: 0.4, COPY: 0.15, DEAD: 0.05}  # of today's size, over the whole time
-_WEEKEND = 0.004  # less is written on Saturdays and Sundays: logs are rotated away
-_DEAD_SIZE = 38_000_000_000
+_WEEKEND, _NOISE = 0.004, 0.003  # less on Saturdays and Sundays; some days more, some less
+_DEAD_SIZE = 12_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class History:
         capacity, first = CapacityStore(store.sessions), self.begins
         days = (self.today - first).days
         for name, last in {**self.real, DEAD: _dead()}.items():
-            for day, share in _shares(first, days, _GROWN[name]):
+            for day, share in _shares(first, days, _GROWN[name], Random(name)):  # noqa: S311 - sizes, no secret
                 if name == DEAD and day >= self.today - timedelta(days=SILENT_DAYS):
                     capacity.gap(FLEET, name, "capacity", day, "refused", "nothing listens there (made up)", RUN)
                 else:
@@ -74,12 +75,12 @@ def measured(servers: Servers) -> History:
     return History(real, datetime.now(ZONE).date())
 
 
-def _shares(first: date, days: int, grown: float) -> Iterator[tuple[date, float]]:
+def _shares(first: date, days: int, grown: float, random: Random) -> Iterator[tuple[date, float]]:
     """Every day before today, and its size as a share of today's."""
     for number in range(days):
         day = first + timedelta(days=number)
         share = 1 - grown * (days - number) / days
-        yield day, share - (_WEEKEND if day.weekday() >= 5 else 0)
+        yield day, share - (_WEEKEND if day.weekday() >= 5 else 0) + random.gauss(0, _NOISE)
 
 
 def _scaled(reading: CapacityReading, day: date, share: float) -> CapacityReading:

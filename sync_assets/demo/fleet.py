@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sync_assets.demo import commands, warehouse
 from sync_assets.demo.dagster_api import Dagster
@@ -82,8 +83,13 @@ class Watching:
         table = f"{warehouse.DATABASE}.{warehouse.SCHEMA}.customers"
         self._show("fleet", "who", FLEET, "-i", COPY, "--privilege", "delete", "--path", table)
 
-    def _show(self, *words: str, since: str = "") -> None:
-        commands.show(self.files, self.say, *words, since=since, most=20)
+    def report(self) -> None:
+        """What is known, as pages for people who were not there."""
+        for what in ("accounts", "capacity"):
+            self._show("report", FLEET, what, "--out", str(self.files.home / f"{FLEET}-{what}.html"), most=0)
+
+    def _show(self, *words: str, since: str = "", most: int = 20) -> None:
+        commands.show(self.files, self.say, *words, since=since, most=most)
 
     def _added_up(self, asset: tuple[str, str], seconds: float = 120) -> int:
         """How many periods of a kind there are, when none of them is missing any more."""
@@ -109,3 +115,10 @@ class Watching:
         status = self.dagster.wait_run(run_id)
         if status != "FAILURE":
             raise Stop(f"a run over a dead server ended as {status} instead of FAILURE")
+
+
+def told(card: Mapping[str, Any]) -> list[str]:
+    """The lines of a message to a group, its title first."""
+    content = card["card"]
+    texts = [content["header"]["title"], *(e["text"] for e in content["elements"] if "text" in e)]
+    return [str(text["content"]) for text in texts]

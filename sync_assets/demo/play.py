@@ -24,7 +24,7 @@ from sync_assets.demo import compare, deployment, history, servers
 from sync_assets.demo.compare import Comparison
 from sync_assets.demo.copying import Copying
 from sync_assets.demo.dagster_api import Dagster, dagster_dev
-from sync_assets.demo.fleet import Watching
+from sync_assets.demo.fleet import Watching, told
 from sync_assets.demo.servers import Servers
 from sync_assets.demo.shop import DAYS, TABLES, ZONE, Shop, shop_server
 from sync_assets.demo.warehouse import Warehouse, warehouse
@@ -191,6 +191,7 @@ def _story(stage: Stage) -> None:
     watching.tell(accounts, sizes)
     watching.tell_periods()
     watching.catch_the_careless()
+    watching.report()
 
 
 def _trade_on(stage: Stage, copying: Copying, days: tuple[str, str]) -> None:
@@ -232,9 +233,9 @@ def _expect(status: str, wanted: str) -> None:
 def _expect_alert(stage: Stage, count: int, seconds: float = 60) -> None:
     """The group bot has received that many messages: the failure, then the recovery."""
     end = time.monotonic() + seconds
-    while (told := sum(m["bot"] == stage.files.ops_bot for m in stage.emulator.messages())) < count:
+    while (received := sum(m["bot"] == stage.files.ops_bot for m in stage.emulator.messages())) < count:
         if time.monotonic() > end:
-            raise Stop(f"the group bot received {told} messages, {count} were expected")
+            raise Stop(f"the group bot received {received} messages, {count} were expected")
         time.sleep(0.5)
     stage.say("the group bot says: " + ("something failed" if count == 1 else "it works again"))
 
@@ -262,9 +263,13 @@ def _stay(stage: Stage) -> None:
     stage.say(f"    .venv/bin/sync-assets verify {deployment.COPY}; .venv/bin/sync-assets run {deployment.COPY}")
     stage.say(f"    .venv/bin/sync-assets fleet list; .venv/bin/sync-assets fleet gaps {servers.FLEET}")
     stage.say("Ctrl-C ends everything")
-    done = threading.Event()
+    done, seen = threading.Event(), 0
     try:
         while not done.wait(4):
             stage.shop.trade()
+            heard = [m for m in stage.emulator.messages() if m["bot"] != stage.files.ops_bot]
+            for message in heard[seen:]:
+                stage.say("\n            ".join(["the group of the DBAs is told:", *told(message["body"])]))
+            seen = len(heard)
     except KeyboardInterrupt:
         stage.say("closing")

@@ -189,8 +189,8 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
      "each kept in step with its copy in another. One document is one replica.", replica_spec.DatabaseReplicaSpec),
     ("overrides", "Below `schema.table`, or `table` in the source's own schema.", replica_spec.TableOverride),
     ("A fleet", "`type: sync_assets.components.DatabaseFleet`, below `attributes:`: many database servers, whose "
-     "accounts and sizes are collected ([how](../how-to/watch-a-fleet.md)). `instances` or `instances_from` is needed; both "
-     "together are one list.", fleet_spec.DatabaseFleetSpec),
+     "accounts and sizes are collected ([how](../how-to/watch-a-fleet.md)). `instances` or `instances_from` is needed; "
+     "both together are one list.", fleet_spec.DatabaseFleetSpec),
     ("instances of a fleet", "One entry of `instances`: one server, by `connection`, or by `type` and `host`.",
      fleet_spec.FleetInstance),
     ("instances_from", "Columns of the table or query: `name`, `type`, `host`; `port`, `database`, `login`, `title`, "

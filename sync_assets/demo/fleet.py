@@ -98,7 +98,7 @@ class Watching:
             found = self.dagster.partitions(asset)
             if found["FAILED"]:
                 raise Stop(f"{'/'.join(asset)} failed for {', '.join(found['FAILED'])}", hint="look at it in the UI")
-            if not found["MISSING"]:
+            if len(found["MATERIALIZED"]) == sum(map(len, found.values())):  # none missing, none on its way
                 return len(found["MATERIALIZED"])
             time.sleep(1)
         raise Stop(f"{'/'.join(asset)} was not added up within {seconds:.0f} s")

@@ -41,6 +41,7 @@ attributes:
     - {{name: {shop}, type: {shop_type}, host: {host}, port: {shop_port}, adopted_on: {since}, volume: {shop_volume}}}
     - {{name: {copy}, type: postgres, host: {host}, port: {copy_port}, adopted_on: {since}, volume: {copy_volume}}}
     - {{name: {dead}, type: mysql, host: {host}, port: {dead_port}, adopted_on: {since}}}
+  accounts: {{schedule: null}}  # the demo starts them itself
   capacity: {{window: {window}}}
   alerts: dba_group
 """

@@ -10,7 +10,6 @@ import yaml
 from sync_assets.fleet.rules.documents import load as load_rules
 from sync_assets.fleet.rules.documents import shipped
 from sync_assets.project.load import CONNECTIONS, TABLE_SYNC, ProjectInvalid, load_file
-from sync_assets.project.rules import FLEET
 from sync_assets.project.spec import SyncSpec, TableSyncSpec
 from sync_assets_tests.fix_docs import Page, connections_of_readme, documents, pages, readme
 
@@ -56,8 +55,10 @@ def _with_connections(found: list[Any], own: str) -> list[Any]:
         if connection["name"] not in names:
             names.add(connection["name"])
             more.append(connection)
-    if not any(d["type"] in (TABLE_SYNC, FLEET) for d in found):
-        host = next((c["host"] for c in given if c.get("host", "").startswith("http:")), "https://acme.feishu.cn")
+    if not any(d["type"] == TABLE_SYNC for d in found):
+        host = next(
+            (c["host"] for c in [*given, *more] if c.get("host", "").startswith("http:")), "https://acme.feishu.cn"
+        )
         sync = ORDERS | {"bitable": f"{host}/base/bascnExample?table=tblExample"}
         attributes = {"source": "shop", "target": "feishu", "alerts": "ops_group", "syncs": [sync]}
         found = [*found, {"type": TABLE_SYNC, "attributes": attributes}]

@@ -255,6 +255,17 @@ def test_what_an_earlier_look_knew_is_told_as_old(site: Site) -> None:
     assert "Superusers: at least 3" in Seen(site.text("accounts", "html")).words
 
 
+def test_of_postgresql_nobody_is_told_to_be_open_or_safe(site: Site) -> None:
+    """Its pg_hba.conf decides who is let in without a password, and that is not read."""
+    file = site.folder / "defs" / "f" / "defs.yaml"
+    file.write_text(file.read_text("utf-8").replace("type: mysql", "type: postgres"), "utf-8")
+    people(site)
+    words = Seen(site.text("accounts", "html")).words
+    assert "Accounts without a password: unknown" in words
+    assert "No password is kept for dev@%" in words
+    assert "not complete: unknown in 4 instances" in words
+
+
 def test_an_instance_that_was_never_read_says_so_everywhere(site: Site) -> None:
     people(site)
     site.sizes.gap("servers", "down", "accounts", LAST, "auth", "the login was refused", "r")

@@ -82,14 +82,21 @@ def _of(topic: Topic, one: InstanceAccounts) -> Sequence[object]:
 
 def _open(one: InstanceAccounts) -> Sequence[Principal]:
     """PostgreSQL lets nobody in by a password that is not there: its rules of access decide, and they are not read."""
-    return () if one.member.engine == "postgres" else one.open
+    return () if _by_rules(one) else one.open
+
+
+def _by_rules(one: InstanceAccounts) -> bool:
+    return one.member.engine == "postgres"
 
 
 def _short(topic: Topic, report: AccountReport) -> Html | str:
     """Why a sum over the fleet is not complete."""
     bad = sum(one.known is None or topic in (one.doubts or {}) for one in report.instances)
     if topic is Topic.PASSWORDS:
-        bad = sum(one.known is None or topic in (one.doubts or {}) or bool(one.unsure) for one in report.instances)
+        bad = sum(
+            one.known is None or topic in (one.doubts or {}) or bool(one.unsure) or _by_rules(one)
+            for one in report.instances
+        )
     return tag("span", f"not complete: unknown in {bad} instances", class_="warn") if bad else ""
 
 
@@ -127,7 +134,7 @@ def _overview_row(report: AccountReport, at: int, one: InstanceAccounts) -> Sequ
 
 
 def _count(one: InstanceAccounts, topic: Topic, number: int, unsure: int = 0) -> Html:
-    if topic in (one.doubts or {}):
+    if topic in (one.doubts or {}) or (topic is Topic.PASSWORDS and _by_rules(one)):
         return tag("span", f"{number} or more" if number else UNKNOWN, class_="warn")
     return joined(f"{number:,}", tag("div", f"{unsure:,} {UNKNOWN}", class_="warn") if unsure else "")
 
@@ -161,7 +168,9 @@ def _instance(report: AccountReport, at: int, one: InstanceAccounts) -> Iterator
 
 
 def _why(one: InstanceAccounts) -> str:
-    return f" Tried {one.gap.attempts} times: {one.gap.reason}." if one.gap else ""
+    if one.gap is None:
+        return ""
+    return f" Tried {'once' if one.gap.attempts == 1 else f'{one.gap.attempts} times'}: {one.gap.reason}."
 
 
 def _heading(topic: Topic, number: int, one: InstanceAccounts) -> Iterator[Html]:
@@ -205,13 +214,16 @@ def _superusers(one: InstanceAccounts) -> Iterator[Html]:
 
 
 def _passwords(one: InstanceAccounts) -> Iterator[Html]:
+    if _by_rules(one):
+        words = "pg_hba.conf decides who is let in without one, and it is not read."
+        more = f" No password is kept for {few([p.name for p in one.open])}." if one.open else ""
+        yield tag("h3", f"{Topic.PASSWORDS.capitalize()}: {UNKNOWN}")
+        yield tag("p", words, more, class_="soft")
+        return
     shown = _open(one)
     yield from _heading(Topic.PASSWORDS, len(shown), one)
     rows = [[named(p.name), "everybody: it has no name" if p.name.startswith("@") else ""] for p in shown]
-    yield from _list(["account", ""], rows)
-    if one.open and not shown:
-        words = "accounts without one cannot come in by a password; pg_hba.conf, which is not read, may let them in"
-        yield tag("p", f"{len(one.open):,} {words}: {few([p.name for p in one.open])}.", class_="soft")
+    yield from _list(["account", "note"], rows)
     if one.unsure:
         names = few(one.unsure)
         yield tag(

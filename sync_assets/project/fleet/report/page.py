@@ -41,7 +41,7 @@ svg { display: block; max-width: 100%; height: auto } svg text { fill: var(--sof
   padding: 10px 12px } figcaption { font-weight: 600; overflow-wrap: anywhere }
 section.one { border-top: 2px solid var(--line); margin-top: 36px; padding-top: 2px }
 section.one h2 { margin-top: 16px }
-nav { columns: 3 220px } nav a { color: var(--mark) } details summary { cursor: pointer; color: var(--soft) }
+a { color: var(--mark) } details summary { cursor: pointer; color: var(--soft) }
 @media print { body { max-width: none } section.one, figure, tr { break-inside: avoid } }
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sync_assets.demo import deployment
@@ -13,10 +13,15 @@ from sync_assets.engine.errors import Stop
 
 
 def show(
-    files: Deployment, say: Callable[[str], None], *words: str, expected: int = 0, since: str = "", most: int = 100
+    files: Deployment,
+    say: Callable[[str], None],
+    *words: str,
+    expected: int = 0,
+    since: Sequence[str] = ("",),
+    most: int = 100,
 ) -> None:
-    """Say a command and what it prints: `most` lines, from the one on that holds `since`. Raises `Stop` when it ends
-    with another exit code than `expected`."""
+    """Say a command and what it prints: `most` lines, from the first on that holds one of `since`. Raises `Stop` when
+    it ends with another exit code than `expected`."""
     said = f"$ sync-assets {' '.join(words)}"
     program = Path(sys.executable).parent / "sync-assets"
     done = subprocess.run(
@@ -26,5 +31,5 @@ def show(
     if done.returncode != expected:
         raise Stop(f"{said} ended with {done.returncode} instead of {expected}: {done.stdout}{done.stderr}")
     lines = [line for line in done.stdout.splitlines() if line.strip()]
-    start = next((at for at, line in enumerate(lines) if since in line), 0)
+    start = next((at for at, line in enumerate(lines) if any(word in line for word in since)), 0)
     say("\n            ".join([said, *lines[start : start + most]]))

@@ -55,4 +55,4 @@ class Copying:
         self.say("somebody changes a price and deletes three lines of orders in the warehouse, by hand")
         self.copy.damage()
         commands.show(self.files, self.say, "verify", COPY, expected=DIFFERENT)
-        commands.show(self.files, self.say, "repair", COPY, "--yes", expected=EQUAL, since="what was done")
+        commands.show(self.files, self.say, "repair", COPY, "--yes", expected=EQUAL, since=["what was done"])

@@ -6,7 +6,7 @@ Runs go through Dagster; questions through the commands, as a user would ask the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -79,7 +79,7 @@ class Watching:
         self.servers.be_careless()
         self._one_is_red(self.look())
         yesterday = str(datetime.now(ZONE).date() - timedelta(days=1))
-        self._show("fleet", "changes", FLEET, "--from", yesterday, "--log", since="joined 值班")
+        self._show("fleet", "changes", FLEET, "--from", yesterday, "--log", since=["added legacy", "joined 值班"])
         table = f"{warehouse.DATABASE}.{warehouse.SCHEMA}.customers"
         self._show("fleet", "who", FLEET, "-i", COPY, "--privilege", "delete", "--path", table)
 
@@ -88,7 +88,7 @@ class Watching:
         for what in ("accounts", "capacity"):
             self._show("report", FLEET, what, "--out", str(self.files.home / f"{FLEET}-{what}.html"), most=0)
 
-    def _show(self, *words: str, since: str = "", most: int = 20) -> None:
+    def _show(self, *words: str, since: Sequence[str] = ("",), most: int = 20) -> None:
         commands.show(self.files, self.say, *words, since=since, most=most)
 
     def _added_up(self, asset: tuple[str, str], seconds: float = 120) -> int:

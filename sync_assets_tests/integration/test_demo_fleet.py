@@ -82,3 +82,14 @@ def test_what_is_done_in_a_hurry_is_found(fleet: Servers) -> None:
     if fleet.shop.kind == "mysql":
         assert after[SHOP].principals["legacy@%"].has_password is False
     assert any(g.principal == "public" and g.path[-1] == "customers" for g in after[COPY].grants.values())
+
+
+def test_a_private_mariadb_lets_nobody_in_without_a_password() -> None:
+    """Its installer makes root accounts without one, for whoever is on this machine."""
+    with mariadb_server() as server:
+        rows = server.execute(
+            "select user, host from mysql.global_priv where user <> 'mariadb.sys' and "
+            "coalesce(json_value(priv, '$.account_locked'), '0') not in ('1', 'true') and "
+            "coalesce(json_value(priv, '$.authentication_string'), '') in ('', 'invalid')"
+        )
+    assert rows == []

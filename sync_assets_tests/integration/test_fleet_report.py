@@ -34,6 +34,7 @@ from sync_assets.project.load import load_project
 from sync_assets.store.fleet.accounts import AccountStore
 from sync_assets.store.fleet.capacity import CapacityStore
 from sync_assets_tests.fix_fleet import MORNING, FleetBox, account, account_reading
+from sync_assets_tests.fix_fleet_site import FleetSite
 
 LAST = date(2026, 3, 31)
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -365,3 +366,34 @@ def test_classes_hints_and_what_was_not_decided(site: Site) -> None:
     assert "hidden@%" in {u.principal for u in one.undecided}
     assert "Not decided: " in words
     assert any(r["finding"] == "class" and r["risk"] == "1" for r in site.table("accounts"))
+
+
+# -- the command
+
+
+def test_the_command_writes_what_real_servers_said(fleet_site: FleetSite) -> None:
+    site = fleet_site
+    for what in ("accounts", "capacity"):
+        assert site.command("fleet", "collect", "prod", what).code == 3, "one is down"
+        done = site.command("report", "prod", what, "--out", f"{what}.html")
+        assert (done.code, done.out.strip()) == (0, f"written: {what}.html"), done.all
+        words = Seen((site.folder / f"{what}.html").read_text("utf-8")).words
+        assert "refused" in words
+        assert "not complete" in words
+    table = site.command("report", "prod", "accounts", "--format", "csv")
+    assert table.out.startswith(table_file.BOM + ",".join(table_file.ACCOUNTS_HEAD))
+    assert f"superuser,{site.servers['my'].user}@%" in table.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nobody", "accounts"], "there is no fleet"), (["prod", "accounts", "--on", "soon"], "is no day"),
+        (["prod", "capacity", "--on", "2999-01-01"], "has not come yet"), (["prod", "capacity"], "nothing is known"),
+        (["prod", "accounts", "--out", "nowhere/x.html"], "cannot be written"),
+    ],
+)  # fmt: skip
+def test_the_command_refuses_what_makes_no_sense(fleet_site: FleetSite, words: list[str], said: str) -> None:
+    done = fleet_site.command("report", *words)
+    assert done.code == 2, done.all
+    assert said in done.err

@@ -286,6 +286,9 @@ def test_the_first_look_is_no_change_and_what_came_after_is(site: Site) -> None:
     assert found.new
     assert ("added", "新人@%") in {(c.change.kind, c.change.principal) for c in found.changes}
     assert "revoked" in {c.change.kind for c in found.changes}
+    words = Seen(site.text("accounts", "html")).words
+    assert f"Changes in 7 days: {len(found.changes)}" in words
+    assert "not complete: not known for all of it in 4 instances" in words
 
 
 def test_a_past_day_has_its_accounts_and_no_classes_of_today(site: Site) -> None:

@@ -37,6 +37,7 @@ from sync_assets.store.fleet.capacity import CapacityStore
 from sync_assets.store.fleet.classes import Assigned, ClassStore, NotDecided, Standing
 
 CHANGES_DAYS = 7
+MOST_CHANGES = 10_000  # of one instance; the oldest of them
 
 
 class Topic(StrEnum):
@@ -156,7 +157,7 @@ class _Gathering:
             tuple(_rights(known.state, [g for g in known.state.grants.values() if g.grantable])),
             tuple(_rights(known.state, _of_everybody(known.state), system=True)),
             {topic: why for topic in Topic if (why := _doubt(topic, sections, known))},
-            tuple(self.accounts.log(self.fleet.name, max(since, first), self.at, member.name)),
+            tuple(self.accounts.log(self.fleet.name, max(since, first), self.at, member.name, MOST_CHANGES)),
             first > since,
             tuple(a for a in assigned if a.kind is RuleKind.CLASS),
             tuple(a for a in assigned if a.kind is RuleKind.HINT),

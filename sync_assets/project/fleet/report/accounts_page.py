@@ -12,6 +12,7 @@ from sync_assets.fleet.model import Effect, Grant, Membership, Principal, Status
 from sync_assets.fleet.rules.documents import RuleClass
 from sync_assets.project.fleet.report.accounts import (
     CHANGES_DAYS,
+    MOST_CHANGES,
     AccountReport,
     InstanceAccounts,
     Rights,
@@ -64,13 +65,15 @@ def _cards(report: AccountReport) -> Iterator[Html]:
     if not report.past:
         worst = [a for one in seen for a in one.classes if a.risk <= 2]
         accounts = {(a.instance, a.principal) for a in worst}
-        unclassified = sum(one.standing is None for one in seen)
-        note = f"{unclassified} instances are not classified" if unclassified else ""
-        yield card(f"{len(accounts):,}", "accounts of risk 1 or 2", note)
+        unclassified = sum(one.standing is None for one in report.instances)
+        yield card(f"{len(accounts):,}", "accounts of risk 1 or 2", _lacking(unclassified))
     changes = sum(len(one.changes) for one in seen)
-    new = sum(one.new for one in seen)
-    note = f"{new} instances are known for less than that" if new else ""
-    yield card(f"{changes:,}", f"changes in {CHANGES_DAYS} days", note)
+    short = sum(one.known is None or one.new or len(one.changes) >= MOST_CHANGES for one in report.instances)
+    yield card(f"{changes:,}", f"changes in {CHANGES_DAYS} days", _lacking(short, "not known for all of it"))
+
+
+def _lacking(number: int, what: str = "unknown") -> Html | str:
+    return tag("span", f"not complete: {what} in {number} instances", class_="warn") if number else ""
 
 
 def _of(topic: Topic, one: InstanceAccounts) -> Sequence[object]:
@@ -97,7 +100,7 @@ def _short(topic: Topic, report: AccountReport) -> Html | str:
             one.known is None or topic in (one.doubts or {}) or bool(one.unsure) or _by_rules(one)
             for one in report.instances
         )
-    return tag("span", f"not complete: unknown in {bad} instances", class_="warn") if bad else ""
+    return _lacking(bad)
 
 
 def _overview(report: AccountReport) -> Iterator[Html]:
@@ -128,7 +131,7 @@ def _overview_row(report: AccountReport, at: int, one: InstanceAccounts) -> Sequ
         _count(one, Topic.SUPERUSERS, len(one.strong)),
         _count(one, Topic.PASSWORDS, len(_open(one)), unsure=len(one.unsure)),
         "" if report.past else risky,
-        f"{len(one.changes):,}",
+        _number_of_changes(one),
         tag("span", *_wrong(one), class_="bad"),
     ]
 
@@ -313,13 +316,17 @@ def thing(path: Sequence[str]) -> str:
 
 
 def _changes(report: AccountReport, one: InstanceAccounts) -> Iterator[Html]:
-    yield tag("h3", f"Changes in {CHANGES_DAYS} days: {len(one.changes):,}")
+    yield tag("h3", f"Changes in {CHANGES_DAYS} days: {_number_of_changes(one)}")
     if one.new:
         yield tag("p", "It is known for less than that; what was there at the first look is no change.", class_="note")
     newest = list(reversed(one.changes))
     rows = [[moment(c.at, report.fleet.time_zone), str(c.change.kind), named(c.change.principal), change_words(c)]
             for c in newest]  # fmt: skip
     yield from _list(["published", "what", "account", "of what"], rows, "dttt")
+
+
+def _number_of_changes(one: InstanceAccounts) -> str:
+    return f"{len(one.changes):,}{' or more' if len(one.changes) >= MOST_CHANGES else ''}"
 
 
 def change_words(logged: Logged) -> str:

@@ -158,9 +158,10 @@ def main() -> None:
         print(f"{count:,} rows of databases, filled in {time.perf_counter() - started:.0f} s")
         print(f"{'kind':<9}{'periods':>8}{'rows':>10}{'ours s':>9}{'hand s':>9}{'ratio':>7}{'of cpu':>8}{'again s':>9}"
               f"{'peak MB':>9}{'by hand':>9}  check")  # fmt: skip
-        results = [case(kind, store, admin) for kind in KINDS]
-        for r in results:
-            show(r)
+        results = []
+        for kind in KINDS:
+            results.append(case(kind, store, admin))
+            show(results[-1])
         show(total(results))
         print(f"due: {timed(admin.info.backend_pid, lambda: print(due(store))).seconds:.1f} s")
     if given.json:

@@ -25,7 +25,7 @@ from sync_assets.cli import root as command
 from sync_assets.databases.typemap_pages import type_map
 from sync_assets.feishu.codes import CATALOGUE, Action
 from sync_assets.fleet.rules.pages import rules_page
-from sync_assets.project import replica_spec, spec
+from sync_assets.project import fleet_spec, replica_spec, spec
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/reference/generate.py from the code; do not edit by hand. -->\n"
@@ -46,6 +46,7 @@ _LOGIN = {
     "check the certificate and the name in it",
     "ca": "file with the certificate authority, for `tls: verify`",
 }
+_CRON = "cron, in the fleet's time zone; null: by hand"
 MEANINGS: Mapping[str, Mapping[str, str]] = {
     "MySQL": _LOGIN | {"socket": "path of the server's Unix socket, in place of host and port"},
     "Postgres": _LOGIN,
@@ -121,6 +122,43 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "target": "records of the board that share a key: stop, keep the first or the last in step, or delete all but "
         "the first (under the delete guard)",
     },
+    "DatabaseFleetSpec": {
+        "description": "shown in the UI",
+        "instances": "the servers",
+        "accounts": "when accounts are collected, and what is not believed",
+        "capacity": "when sizes are collected, and how they are shown as partitions",
+        "aggregation": "which periods are added up, and when",
+        "classification": "the rules that put accounts into classes",
+        "capacity_alerts": "growth and full disks that are told",
+        "connect_seconds": "seconds until a server that does not answer is given up",
+        "statement_seconds": "seconds for one statement",
+    },
+    "FleetInstance": {
+        "title": "shown in the UI, in alerts and reports; may be Chinese",
+        "type": "the kind of server; required without `connection`",
+        "host": "address of the server, or `env:NAME`; required without `connection`",
+        "port": "a number, or `env:NAME`; default the usual one",
+        "volume": "size of its disk in bytes, or with a unit: `500GB`, `1.5TiB`; without it days to full are unknown",
+    },
+    "InstanceTable": {
+        "connection": "the database that has the list",
+        "table": "`schema.table`; or write `query`",
+        "query": "one SELECT that only reads; or write `table`",
+    },
+    "Login": {
+        "user": "its name; one that can only read catalogs ([exact rights](../how-to/watch-a-fleet.md))",
+        "password": _LOGIN["password"],
+        "tls": _LOGIN["tls"],
+        "ca": _LOGIN["ca"],
+    },
+    "Accounts": {"schedule": _CRON, "shrink_guard": "how many accounts may be gone at once"},
+    "ShrinkGuard": {
+        "share": "of the accounts that are known; more than this and more than `count`",
+        "count": "accounts; more than this and more than `share`",
+    },
+    "Capacity": {"schedule": _CRON, "groups": "groups of servers, where partitions are by group"},
+    "Aggregation": {"periods": "what is added up besides days"},
+    "CapacityAlerts": {"days": "over which growth is looked at"},
 }  # fmt: skip
 
 _NAMES = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false", "date": "date",
@@ -150,6 +188,21 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("A replica", "`type: sync_assets.components.DatabaseReplica`, below `attributes:`: many tables of one database, "
      "each kept in step with its copy in another. One document is one replica.", replica_spec.DatabaseReplicaSpec),
     ("overrides", "Below `schema.table`, or `table` in the source's own schema.", replica_spec.TableOverride),
+    ("A fleet", "`type: sync_assets.components.DatabaseFleet`, below `attributes:`: many database servers, whose "
+     "accounts and sizes are collected ([how](../how-to/watch-a-fleet.md)). `instances` or `instances_from` is needed; "
+     "both together are one list.", fleet_spec.DatabaseFleetSpec),
+    ("instances of a fleet", "One entry of `instances`: one server, by `connection`, or by `type` and `host`.",
+     fleet_spec.FleetInstance),
+    ("instances_from", "Columns of the table or query: `name`, `type`, `host`; `port`, `database`, `login`, `title`, "
+     "`volume` where it has them. A row that is gone retires its instance.", fleet_spec.InstanceTable),
+    ("logins", "Below the name of a login.", fleet_spec.Login),
+    ("accounts", "", fleet_spec.Accounts),
+    ("shrink_guard", "A look in which more accounts are gone, by both limits, is not published.",
+     fleet_spec.ShrinkGuard),
+    ("capacity", "", fleet_spec.Capacity),
+    ("aggregation", "", fleet_spec.Aggregation),
+    ("classification", "", fleet_spec.Classification),
+    ("capacity_alerts", "With `alerts`.", fleet_spec.CapacityAlerts),
 )  # fmt: skip
 _YAML_HEAD = """\
 # YAML reference
@@ -240,7 +293,11 @@ def _default(field: FieldInfo) -> str:
 
 
 def _word(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}: {_word(item)}' for name, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_word, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _limits(field: FieldInfo) -> str:

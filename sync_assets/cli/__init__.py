@@ -1,6 +1,7 @@
 """The `sync-assets` command: names and options only. What a command does is in `cli.work`, loaded when it is called.
 
-``--help`` must stay fast, so nothing but click is imported here. `connections` and `fleet` have modules of their own.
+``--help`` must stay fast, so nothing but click is imported here. `connections`, `fleet` and `report` have
+modules of their own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from sync_assets.cli.connections import connections
 from sync_assets.cli.exchange import exchange
 from sync_assets.cli.fleet import fleet, sessions
 from sync_assets.cli.gateway import keys, serve, users
+from sync_assets.cli.report import report
 
 _MODES = ("full", "incremental", "overwrite", "clone", "append")
 _EPILOG = """\
@@ -183,6 +185,7 @@ def demo(once: bool) -> int:
 root.add_command(connections)
 root.add_command(fleet)
 root.add_command(exchange)
+root.add_command(report)
 root.add_command(sessions)
 root.add_command(serve)
 root.add_command(keys)

@@ -89,12 +89,13 @@ def show(name: str, instance: str, day: str | None, as_json: bool) -> int:
 @click.option("--privilege", required=True, help="SELECT, INSERT, SUPER, ...")
 @click.option("--path", required=True, help='database, database.schema.table or database.table; "odd.parts" in quotes.')
 @click.option("--on", "day", help=_DAY)
+@click.option("--all", "every", is_flag=True, help="Show roles that cannot log in, too.")
 @click.option("--json", "as_json", is_flag=True, help=_JSON)
-def who(name: str, instance: str, privilege: str, path: str, day: str | None, as_json: bool) -> int:
-    """Who has a right to something, or had it at the end of a day, and by which grants, roles and patterns."""
+def who(name: str, instance: str, privilege: str, path: str, day: str | None, every: bool, as_json: bool) -> int:
+    """Who has a right to something, or had it at the end of a day; by which grants, roles and patterns; since when."""
     from sync_assets.cli import fleet_asking
 
-    return fleet_asking.who(name, instance, privilege, path, day, as_json)
+    return fleet_asking.who(name, instance, privilege, path, day, every, as_json)
 
 
 @fleet.command(short_help="What changed between two days?")

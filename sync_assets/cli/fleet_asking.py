@@ -15,6 +15,7 @@ from sync_assets.cli import exits, show_fleet
 from sync_assets.cli.show import plain, table
 from sync_assets.cli.work import project
 from sync_assets.engine.errors import Stop
+from sync_assets.fleet.effective import Holder
 from sync_assets.fleet.model import Status
 from sync_assets.fleet.periods import ended_at, local_day, period_of
 from sync_assets.fleet.state import Change
@@ -136,7 +137,7 @@ def _state_as_json(known: AsOf) -> Mapping[str, Any]:
     }
 
 
-def who(name: str, instance: str, privilege: str, path: str, day: str | None, as_json: bool) -> int:
+def who(name: str, instance: str, privilege: str, path: str, day: str | None, every: bool, as_json: bool) -> int:
     """Who has a right to a thing at a moment, and by what."""
     from sync_assets.databases.base import name_parts
     from sync_assets.fleet import effective
@@ -150,11 +151,18 @@ def who(name: str, instance: str, privilege: str, path: str, day: str | None, as
     parts = tuple(name_parts(path)) if path not in ("", "*") else ()
     holders = effective.who(known.state, one.engine, privilege.upper(), parts, at)
     if as_json:
-        _print([asdict(holder) for holder in holders])
+        _print([_holder_as_json(holder, known.since) for holder in holders])
     else:
         print(f"{privilege.upper()} on {plain(path)} of {plain(instance)}, as of {at:%Y-%m-%d %H:%M} UTC")
-        show_fleet.holders(holders)
+        show_fleet.holders(holders, known.since, every=every)
     return exits.OK
+
+
+def _holder_as_json(holder: Holder, since: show_fleet.Since) -> Mapping[str, Any]:
+    ways = [
+        asdict(way) | {"grants": [asdict(g) | {"since": since.get(g.key)} for g in way.grants]} for way in holder.ways
+    ]
+    return asdict(holder) | {"ways": ways}
 
 
 def changes(name: str, first: str, last: str | None, instance: str | None, log: bool, as_json: bool) -> int:

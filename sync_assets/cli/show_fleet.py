@@ -13,13 +13,14 @@ from typing import Any
 from sync_assets.cli.show import mark, plain, table
 from sync_assets.cli.show_tables import of_fleet
 from sync_assets.fleet.effective import Holder, Way
-from sync_assets.fleet.model import Effect, Grant, Membership, Principal, SectionKey, Sections
+from sync_assets.fleet.model import Effect, Grant, GrantKey, Membership, MembershipKey, Principal, SectionKey, Sections
 from sync_assets.fleet.state import Change
 from sync_assets.project.fleet import Adopted, Item, ItemState, PeriodItem
 from sync_assets.project.fleet import counted as count
 from sync_assets.project.fleet.record import not_ok, summary
 from sync_assets.store.worked import WorkItem, WorkSession
 
+Since = Mapping[str | MembershipKey | GrantKey, datetime]
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -137,23 +138,38 @@ def sections(confirmed: Mapping[SectionKey, datetime], last: Sections) -> None:
     table(["part", "confirmed (UTC)", "newest look", "why"], rows)
 
 
-def holders(found: Sequence[Holder]) -> None:
-    """Everybody who has the privilege, with every way to it."""
-    if not found:
-        print("  nobody")
-    for one in found:
-        login = {True: "", False: " (cannot log in)", None: " (whether it can log in is not known)"}[one.usable]
-        only = f", only columns {', '.join(map(plain, one.columns))}" if one.columns else ""
-        lacks = f", but lacks {', '.join(map(plain, one.lacks))}" if one.lacks else ""
-        print(f"  {plain(one.principal)}{login}{'' if one.now else ', after an act of its own'}{only}{lacks}")
-        for way in one.ways:
-            print(f"    {plain(_way(way))}")
+def holders(found: Sequence[Holder], since: Since, *, every: bool) -> None:
+    """Who has the privilege, with each way to it and since when. Who cannot log in is only counted, unless `every`."""
+    shown = [one for one in found if every or one.usable is not False]
+    for one in shown:
+        _holder(one, since)
+    if not shown:
+        print("  nobody who can log in" if found else "  nobody")
+    if hidden := len(found) - len(shown):
+        print(f"  {hidden} more that cannot log in: --all shows them")
+
+
+def _holder(one: Holder, since: Since) -> None:
+    login = {True: "", False: " (cannot log in)", None: " (whether it can log in is not known)"}[one.usable]
+    only = f", only columns {', '.join(map(plain, one.columns))}" if one.columns else ""
+    lacks = f", but lacks {', '.join(map(plain, one.lacks))}" if one.lacks else ""
+    print(f"  {plain(one.principal)}{login}{'' if one.now else ', after an act of its own'}{only}{lacks}")
+    for way in one.ways:
+        print(
+            f"    {plain(_way(way))}{_since(way, since)}{'' if way.now or not one.now else ', after an act of its own'}"
+        )
 
 
 def _way(way: Way) -> str:
     by = way.why or "; ".join(f"{g.privilege} on {g.scope} {'.'.join(g.path) or '*'}" for g in way.grants[:3])
     more = f" and {len(way.grants) - 3} more rights" if len(way.grants) > 3 and not way.why else ""
     return f"{' -> '.join(way.path)}: {by}{more}" if len(way.path) > 1 else f"{by}{more}"
+
+
+def _since(way: Way, since: Since) -> str:
+    """When the oldest of its rights was first seen."""
+    seen = [since[g.key] for g in way.grants if g.key in since]
+    return f", seen since {moment(min(seen))}" if seen and not way.why else ""
 
 
 # -- changes, gaps, sessions ----------------------------------------------------------------------------------------

@@ -67,7 +67,8 @@ class Work:
         return dg.AssetMaterialization(self.key(name), partition=partition, metadata=metadata)
 
     def checked(self, name: str, check: str, partition: str, trouble: str) -> dg.AssetCheckEvaluation:
-        """A warning on one partition, passed where there is no trouble."""
+        """A warning on one partition, passed where there is no trouble. A partition that failed is warned of as well:
+        of a check that was planned and not told, Dagster says that its execution failed."""
         return dg.AssetCheckEvaluation(
             asset_key=self.key(name), check_name=check, passed=not trouble, metadata={},
             severity=dg.AssetCheckSeverity.WARN, description=trouble or None, partition=partition,
@@ -139,6 +140,7 @@ def _looked(work: Work, item: Item) -> FleetEvents:
         yield work.materialized(INVENTORY, item.instance, shown.of_inventory(item))
     if not item.state.good:
         work.failed[item.instance] = _reason(item)
+        yield work.checked(PERMISSIONS, SECTIONS, item.instance, _reason(item))
         return
     if item.publication is None:
         work.context.log.warning(f"{item.instance} was not looked at: it belongs to the fleet no more, or not yet")
@@ -199,6 +201,7 @@ def _measured(work: Work, key: str, items: Sequence[Item], of: int) -> FleetEven
     if bad:
         named = [_reason(bad[0])] if work.cut.by == "instance" else [f"{i.instance}: {_reason(i)}" for i in bad]
         work.failed[key] = "; ".join(named[:_SHOWN]) + (f" (and {len(bad) - _SHOWN} more)" if len(bad) > _SHOWN else "")
+        yield work.checked(SNAPSHOT, SECTIONS, key, work.failed[key])
         return
     yield work.materialized(SNAPSHOT, key, shown.of_capacity(items, of))
     yield work.checked(SNAPSHOT, SECTIONS, key, "; ".join(filter(None, map(shown.denied, items))))

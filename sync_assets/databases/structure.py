@@ -89,6 +89,11 @@ class Grammar(Protocol):
         """Why these columns cannot be indexed here; empty if they can."""
         ...
 
+    @property
+    def exact_references(self) -> bool:
+        """Whether both ends of a foreign key must be integers of one size."""
+        ...
+
     def foreign_key(self, table: TableName, key: ForeignKey) -> Sequence[str]:
         """For a table that is there already. Empty: only new tables get theirs (`Table.references`)."""
         ...
@@ -143,6 +148,12 @@ def _table(
                    hint="drop it, or give the sync another table with into:")  # fmt: skip
     _names(grammar, one)
     keys = list(_foreign_keys(one, targets, existing))
+    if grammar.exact_references:
+        uneven = [key for key in keys if not _even(one, key, targets, existing)]
+        draft.losses += [
+            f"{one.table}: foreign key {k.name}: both ends must be integers of one size here" for k in uneven
+        ]
+        keys = [key for key in keys if key not in uneven]
     columns = tuple(_made(grammar, n, one, dialect) for n in grammar.columns(one, dialect, _indexed(one, keys)))
     draft.losses += _losses(one, columns, dialect, targets)
     if here is None:
@@ -268,6 +279,15 @@ def _foreign_keys(
                 yield replace(key, columns=columns, to=beside.name)
         elif columns and (to_columns := _there(to, key.to_columns)):
             yield replace(key, columns=columns, to=to.table, to_columns=to_columns)
+
+
+def _even(
+    one: Wanted, key: ForeignKey, targets: Mapping[TableName, Wanted], existing: Mapping[TableName, TableShape]
+) -> bool:
+    to = next((w.columns for w in targets.values() if w.table == key.to), None)
+    theirs = {c.name: c.bits for c in (existing[key.to].columns if to is None else to)}
+    mine = {c.name: c.bits for c in one.columns}
+    return all(mine[a] == theirs.get(b) for a, b in zip(key.columns, key.to_columns, strict=True))
 
 
 def concerned(wanted: Sequence[Wanted]) -> list[TableName]:

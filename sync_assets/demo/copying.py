@@ -5,18 +5,14 @@ Runs go through Dagster; verifying and repairing through the commands, as a user
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from sync_assets.demo import deployment, warehouse
+from sync_assets.demo import commands, warehouse
 from sync_assets.demo.dagster_api import Dagster
 from sync_assets.demo.deployment import COPY, Deployment
 from sync_assets.demo.shop import TABLES
 from sync_assets.demo.warehouse import Warehouse
-from sync_assets.engine.errors import Stop
 
 ASSETS = {table: ("warehouse", warehouse.SCHEMA, table) for table in TABLES}
 EQUAL, DIFFERENT = 0, 2  # exit codes of `sync-assets verify`
@@ -58,19 +54,5 @@ class Copying:
         """Somebody changes the copy by hand; `verify` says where, `repair` ships those rows."""
         self.say("somebody changes a price and deletes three lines of orders in the warehouse, by hand")
         self.copy.damage()
-        self._show("verify", COPY, expected=DIFFERENT)
-        self._show("repair", COPY, "--yes", expected=EQUAL, since="what was done")
-
-    def _show(self, *words: str, expected: int, since: str = "") -> None:
-        """Say a command and what it prints, from the line on that holds `since`."""
-        said = f"$ sync-assets {' '.join(words)}"
-        program = Path(sys.executable).parent / "sync-assets"
-        done = subprocess.run(
-            [str(program), *words], env=deployment.process_environment(self.files), cwd=self.files.home,
-            stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", check=False, timeout=120,
-        )  # fmt: skip
-        if done.returncode != expected:
-            raise Stop(f"{said} ended with {done.returncode} instead of {expected}: {done.stdout}{done.stderr}")
-        lines = [line for line in done.stdout.splitlines() if line.strip()]
-        start = next((at for at, line in enumerate(lines) if since in line), 0)
-        self.say("\n            ".join([said, *lines[start:]]))
+        commands.show(self.files, self.say, "verify", COPY, expected=DIFFERENT)
+        commands.show(self.files, self.say, "repair", COPY, "--yes", expected=EQUAL, since=["what was done"])

@@ -32,7 +32,9 @@ query { repositoriesOrError { __typename ... on RepositoryConnection { nodes { n
         instance { daemonHealth { allDaemonStatuses { daemonType healthy required } } } }"""
 _STATUS = """
 query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode { partitionKeys
-  assetPartitionStatuses { __typename ... on TimePartitionStatuses { ranges { status startKey endKey } } } } } }"""
+  assetPartitionStatuses { __typename ... on TimePartitionStatuses { ranges { status startKey endKey } }
+    ... on DefaultPartitionStatuses { materializedPartitions failedPartitions } } } } }"""
+_KEYS = "query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode { partitionKeys } } }"
 _WRITTEN = """
 query ($key: AssetKeyInput!) { assetOrError(assetKey: $key) { ... on Asset { assetMaterializations(limit: 100) {
   runId metadataEntries { label ... on IntMetadataEntry { intValue } } } } } }"""
@@ -129,6 +131,10 @@ class Dagster:
             time.sleep(0.5)
         raise Retry(f"Dagster had not finished after {seconds:.0f} s", hint="look at the run in the UI")
 
+    def partition_keys(self, asset: Sequence[str]) -> list[str]:
+        """All partitions of an asset, in Dagster's order."""
+        return list(self.query(_KEYS, key={"path": list(asset)})["assetNodeOrError"]["partitionKeys"])
+
     def partitions(self, asset: Sequence[str]) -> dict[str, list[str]]:
         """Partition keys of an asset by status: MATERIALIZED, FAILED, MISSING."""
         node = self.query(_STATUS, key={"path": list(asset)})["assetNodeOrError"]
@@ -138,6 +144,8 @@ class Dagster:
         for piece in node["assetPartitionStatuses"].get("ranges", []):
             for key in keys[keys.index(piece["startKey"]) : keys.index(piece["endKey"]) + 1]:
                 by_key[key] = piece["status"]
+        by_key |= dict.fromkeys(node["assetPartitionStatuses"].get("materializedPartitions", []), "MATERIALIZED")
+        by_key |= dict.fromkeys(node["assetPartitionStatuses"].get("failedPartitions", []), "FAILED")
         for key, status in by_key.items():
             found.setdefault(status, []).append(key)
         return found

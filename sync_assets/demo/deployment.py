@@ -116,6 +116,7 @@ class Deployment:
     app_token: str
     orders_link: str
     customers_link: str
+    ops_bot: str  # the id of the group bot that tells of boards and copies
 
     @property
     def defs(self) -> Path:
@@ -132,7 +133,7 @@ def write(
     secrets = home / "secrets"
     bot_secret = token_urlsafe(16)
     bot_url = emulator.make_bot(secret=bot_secret)
-    _keep_secrets(secrets, {
+    keep_secrets(secrets, {
         "shop": password, "warehouse": copy.password, "feishu": emulator.app_secret, "webhook": bot_url,
         "bot": bot_secret,
     })  # fmt: skip
@@ -147,12 +148,13 @@ def write(
     folder = home / "defs" / "shop"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "defs.yaml").write_text(text, encoding="utf-8")
-    deployment = Deployment(home, _environment(home, root), base, *links)
+    deployment = Deployment(home, _environment(home, root), base, *links, bot_url.rpartition("/")[2])
     _write_environment(home / "env", deployment.environment)
     return deployment
 
 
-def _keep_secrets(folder: Path, values: Mapping[str, str]) -> None:
+def keep_secrets(folder: Path, values: Mapping[str, str]) -> None:
+    """Write each into a file of its own that only we can read."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, value in values.items():
         path = folder / name

@@ -1,6 +1,7 @@
 """The demo's story, step by step, said aloud while it happens.
 
-Three acts: two boards are filled; a day fails and is backfilled; a warehouse gets a copy of the shop (`copying`).
+Five acts: two boards are filled; a day fails and is backfilled; a warehouse gets a copy of the shop (`copying`); the
+servers themselves are watched as a fleet (`fleet`); two installations exchange a repository (`exchange`).
 Every start is a new one: servers, boards and the demo's own Dagster storage are made fresh below SYNC_ASSETS_HOME/demo,
 apart from a deployment of your own.
 """
@@ -19,11 +20,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sync_assets.demo import compare, deployment
+from sync_assets.demo import compare, deployment, history, servers
 from sync_assets.demo.compare import Comparison
 from sync_assets.demo.copying import Copying
 from sync_assets.demo.dagster_api import Dagster, dagster_dev
 from sync_assets.demo.exchange import fifth_act
+from sync_assets.demo.fleet import Watching, told
+from sync_assets.demo.servers import Servers
 from sync_assets.demo.shop import DAYS, TABLES, ZONE, Shop, shop_server
 from sync_assets.demo.warehouse import Warehouse, warehouse
 from sync_assets.engine.errors import Stop
@@ -44,6 +47,7 @@ class Stage:
 
     shop: Shop
     warehouse: Warehouse
+    servers: Servers
     emulator: Emulator
     files: deployment.Deployment
     dagster: Dagster
@@ -106,11 +110,13 @@ def set_stage(say: Say) -> Iterator[Stage]:
         say("the warehouse is a private PostgreSQL, still empty")
         copy = stack.enter_context(warehouse(secrets.token_urlsafe(12)))
         emulator = stack.enter_context(Emulator.start(Config()))
+        fleet = Servers(shop.server, copy.server, secrets.token_urlsafe(12))
         first = (datetime.now(ZONE) - timedelta(days=DAYS)).date()
         files = deployment.write(home, root, shop.server, copy, emulator, password, first)
         say("starting the embedded PostgreSQL (control database and Dagster's storage)")
         embedded.ensure_running(home=home)
         stack.callback(embedded.stop, home)
+        _open_fleet(fleet, files, emulator, home, say)
         say("starting Dagster: web server, daemon, code server (about 20 s)")
         port = _port()
         environment = deployment.process_environment(files, SYNC_ASSETS_UI_URL=f"http://127.0.0.1:{port}")
@@ -118,7 +124,7 @@ def set_stage(say: Say) -> Iterator[Stage]:
         say(f"Dagster UI    {dagster.url}")
         say(f"board 订单    {files.orders_link}")
         say(f"board 客户    {files.customers_link}")
-        yield Stage(shop, copy, emulator, files, dagster, say)
+        yield Stage(shop, copy, fleet, emulator, files, dagster, say)
 
 
 def _sweep(home: Path) -> None:
@@ -141,6 +147,19 @@ def _open_shop(stack: ExitStack, say: Say) -> tuple[Shop, str]:
     return shop, password
 
 
+def _open_fleet(fleet: Servers, files: deployment.Deployment, emulator: Emulator, home: Path, say: Say) -> None:
+    """Accounts on the servers, the fleet's YAML, and a past for it in the control database."""
+    from sync_assets.project.load import load_project
+    from sync_assets.store.control import open_store
+
+    fleet.open()
+    past = history.measured(fleet)
+    servers.write(files, fleet, emulator, past.sizes, past.begins)
+    with open_store(lambda: embedded.ensure_running(home=home)) as store:
+        past.write(load_project(files.defs), store)
+    say(f"the same servers are a fleet of three; the history of their sizes since {past.begins} is made up")
+
+
 def _port() -> int:
     import socket
 
@@ -157,18 +176,24 @@ def _story(stage: Stage) -> None:
     keys = sorted(k for group in dagster.partitions(ORDERS).values() for k in group)
     gap, days = keys[-3], (keys[0], keys[-1])
     copying = Copying(dagster, stage.warehouse, stage.files, say)
+    watching = Watching(dagster, stage.servers, stage.files, say)
     say(f"filling both boards: 客户 whole, 订单 by days, {gap} held back")
     _together(stage, dagster.materialize(CUSTOMERS), dagster.materialize(ORDERS, keys[0], keys[-4]))
     _together(stage, dagster.materialize(ORDERS, keys[-2], keys[-1]))
     mended = _break_and_mend(stage, gap)
     say("meanwhile the warehouse: a copy of the whole shop, from one database to another")
     first = copying.start(*days)
+    accounts, sizes = watching.look(), watching.measure()  # told in the fourth act
     _together(stage, first)
     copying.say_filled(first)
     _expect(dagster.wait_backfill(mended), "COMPLETED_SUCCESS")
     _expect_alert(stage, 2)
     _trade_on(stage, copying, days)
     copying.damage_and_repair()
+    watching.tell(accounts, sizes)
+    watching.tell_periods()
+    watching.catch_the_careless()
+    watching.report()
 
 
 def _trade_on(stage: Stage, copying: Copying, days: tuple[str, str]) -> None:
@@ -210,9 +235,9 @@ def _expect(status: str, wanted: str) -> None:
 def _expect_alert(stage: Stage, count: int, seconds: float = 60) -> None:
     """The group bot has received that many messages: the failure, then the recovery."""
     end = time.monotonic() + seconds
-    while len(stage.emulator.messages()) < count:
+    while (received := sum(m["bot"] == stage.files.ops_bot for m in stage.emulator.messages())) < count:
         if time.monotonic() > end:
-            raise Stop(f"the group bot received {len(stage.emulator.messages())} messages, {count} were expected")
+            raise Stop(f"the group bot received {received} messages, {count} were expected")
         time.sleep(0.5)
     stage.say("the group bot says: " + ("something failed" if count == 1 else "it works again"))
 
@@ -238,10 +263,15 @@ def _stay(stage: Stage) -> None:
     stage.say("the shop goes on trading; watch a board, or in another terminal:")
     stage.say(f"    . {os.path.relpath(stage.files.home / 'env')}; .venv/bin/sync-assets plan {deployment.CUSTOMERS}")
     stage.say(f"    .venv/bin/sync-assets verify {deployment.COPY}; .venv/bin/sync-assets run {deployment.COPY}")
+    stage.say(f"    .venv/bin/sync-assets fleet list; .venv/bin/sync-assets fleet gaps {servers.FLEET}")
     stage.say("Ctrl-C ends everything")
-    done = threading.Event()
+    done, seen = threading.Event(), 0
     try:
         while not done.wait(4):
             stage.shop.trade()
+            heard = [m for m in stage.emulator.messages() if m["bot"] != stage.files.ops_bot]
+            for message in heard[seen:]:
+                stage.say("\n            ".join(["the group of the DBAs is told:", *told(message["body"])]))
+            seen = len(heard)
     except KeyboardInterrupt:
         stage.say("closing")

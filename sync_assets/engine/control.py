@@ -80,8 +80,9 @@ class Incident:
 class RunEntry:
     """One line of the history. `outcome` is ``running``, ``finished``, ``failed`` or ``lost`` (its process died).
 
-    `asked_by` is who or what asked for it, where that is known. `holder` names the process; `seconds` is how long ago it began; `leased` says whether that process holds any lease.
-    Runs that were recorded by an older version have no beginning and no holder.
+    `asked_by` is who or what asked for it, where that is known. `holder` names the process; `seconds` is how long ago
+    it began; `leased` says whether that process holds any lease. Runs that were recorded by an older version have no
+    beginning and no holder.
     """
 
     run_id: str

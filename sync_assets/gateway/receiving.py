@@ -132,7 +132,7 @@ def origin_of(services: Services, caller: Caller, said: str | None) -> str:
     """By what name the sender's ids are known. Raises 400 for ourselves: ids would be taken for another's."""
     if said is not None and said == services.instance:
         raise Refused(400, "this is the installation itself; it cannot be its own peer")
-    return said or f"key:{caller.name}"  # no origin can have a colon
+    return said or str(caller)  # no origin can have a colon
 
 
 def _ours(services: Services, caller: Caller, origin: str, repository: Id) -> Id:

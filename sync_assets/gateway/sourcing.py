@@ -62,7 +62,7 @@ def router(services: Services) -> APIRouter:
         """Tell as what the caller knows things that it took from here: should it give them back, they are the same."""
         repositories = library.repositories_of(body.entity, [pair.id for pair in body.ids])
         for pair in body.ids:
-            if not caller.may("read", repositories.get(pair.id, 0)) or pair.id not in repositories:
+            if not caller.may("write", repositories.get(pair.id, 0)) or pair.id not in repositories:
                 raise missing()
         library.know(origin_of(services, caller, x_sync_origin), body.entity, {p.known_as: p.id for p in body.ids})
         return Ok(data=wire.KnownOut(known=len(body.ids)))

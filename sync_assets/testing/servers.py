@@ -228,7 +228,8 @@ def mariadb_server(*, folder: Path | None = None, options: Sequence[str] = ()) -
             "alter user root@localhost identified by 'unused' account lock;\n"
             f"create or replace user '{server.user}'@'%' identified by '{server.password}';\n"
             f"grant all privileges on *.* to '{server.user}'@'%' with grant option;\n"
-            "delete from mysql.global_priv where user = '';\nflush privileges;\n"
+            "delete from mysql.global_priv where user = '' or (user = 'root' and host <> 'localhost');\n"
+            "delete from mysql.proxies_priv where host <> 'localhost';\nflush privileges;\n"  # they had no password
         )
         _give(home / "init.sql", account)
         yield from _serve(server)

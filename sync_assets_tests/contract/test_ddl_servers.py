@@ -104,6 +104,17 @@ def test_keys_indexes_and_foreign_keys(target, source):
             target.execute(f"insert into {where[child]} (id, code) values (2, 'b')")
 
 
+def test_a_reference_between_integers_of_two_sizes_is_declared_where_it_cannot_be(target):
+    """PostgreSQL allows it; MySQL stops with error 1005, and would do so when all rows are there."""
+    parent, child = place(target, "parent"), place(target, "child")
+    up = table(parent, ID, key=("id",))
+    reference = ForeignKey("of parent", ("parent_id",), up.name, ("id",), "CASCADE")
+    down = table(child, ID, column("parent_id", T.INTEGER, "integer", bits=32), key=("id",), foreign_keys=(reference,))
+    made = design(target.kind, [wanted(up, parent), wanted(down, child)], "postgres")
+    build(target, made)
+    assert any("one size" in loss for loss in made.losses) is (target.kind == "mysql")
+
+
 def test_defaults_and_counting_columns(target):
     at = place(target, "counted")
     source = "mysql" if target.kind != "mysql" else "postgres"

@@ -93,7 +93,7 @@ def scripts(draw: st.DrawFn) -> list[Step]:
         *[rights(anybody)] * 5, *[st.builds(model.join, role, anybody, yes)] * 3,
         *[st.builds(model.leave, role, anybody, yes)] * 3, *[st.builds(model.default_role, role, user)] * 3,
         st.builds(model.default_role, st.none(), user), st.builds(model.grant_proxy, user, user, yes),
-        st.builds(model.revoke_proxy, user, user), st.builds(model.revoke_everything, st.one_of(user, role)),
+        st.builds(model.revoke_proxy, user, user), st.builds(model.revoke_everything, user),
         st.builds(model.create_user, user, password, yes), st.builds(model.create_role, role, st.just(BOSS)),
         st.builds(model.lock, user, yes), st.builds(model.rename, user, users), st.builds(model.drop, user),
         st.builds(model.drop, role),

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from sync_assets.engine.errors import Stop
+from sync_assets.store import migrations
 from sync_assets.store.address import Address
 from sync_assets.store.control import PostgresStore
 from sync_assets.store.keyring import KeyRing, read_ring
@@ -115,12 +116,12 @@ def test_a_taken_name_needs_replace_and_a_missing_one_is_named(cellar: Cellar) -
 def test_a_database_of_the_version_before_gets_the_tables(cellar: Cellar) -> None:
     from sync_assets.store.vault import open_vault
 
+    cellar.sql("drop schema sync_assets cascade")
+    cellar.sql("create schema sync_assets")
+    cellar.sql((Path(migrations.__file__).parent / "versions" / "0001_control.sql").read_text("utf-8"))
+    cellar.sql("create table sync_assets.alembic_version (version_num varchar(32) primary key)")
+    cellar.sql("insert into sync_assets.alembic_version values ('0001')")
     lease = cellar.store.acquire_lease("board", "me", 30)
-    cellar.sql("drop table sync_assets.secret, sync_assets.vault_key, sync_assets.deployment cascade")
-    cellar.sql("drop view sync_assets.runs")
-    cellar.sql("alter table sync_assets.run drop column started_at, drop column holder, drop constraint run_ends")
-    cellar.sql("create view sync_assets.runs as select * from sync_assets.run")
-    cellar.sql("update sync_assets.alembic_version set version_num = '0001'")
     with open_vault(lambda: cellar.address, cellar.environ) as vault:
         vault.put("shop", "secret", VALUE)
         assert vault.open("shop").reveal() == VALUE

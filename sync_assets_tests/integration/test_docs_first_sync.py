@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shlex
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -145,14 +146,14 @@ def test_the_tutorial_between_databases(classroom):
     folder, environment = classroom
     page = Page(ROOT / "docs" / "tutorial.md")
     _shell(folder, environment, _first(page, "## 1.", "## 2."))
-    shop, _, copy = page.blocks("yaml")
+    shop, _, copy, _ = page.blocks("yaml")
     connections = next(d for d in yaml.safe_load_all(shop))
     connections["attributes"]["connections"] = [
         c for c in connections["attributes"]["connections"] if c["type"] == "sqlite"
     ]
     _write(folder, shop, yaml.safe_dump(connections))
     _write(folder, copy, copy)
-    prepare, look, spoil, lose, alter = _blocks(page, "## 8.", "Next:")
+    prepare, look, spoil, lose, alter = _blocks(page, "## 8.", "## 9.")
     _shell(folder, environment, prepare)
     looked = _shell(folder, environment, look)
     assert "✗" not in looked
@@ -167,6 +168,35 @@ def test_the_tutorial_between_databases(classroom):
     assert "column note" in _shell(folder, environment, alter)
     assert _rows(folder / "copy.db", "orders") == _rows(folder / "shop.db", "orders")
     assert {row[2] for row in _rows(folder / "copy.db", "paid_orders")} == {"paid"}
+
+
+def test_the_tutorial_of_the_servers(classroom):
+    folder, environment = classroom
+    page = Page(ROOT / "docs" / "tutorial.md")
+    serve, prepare, look, grant, report = _blocks(page, "## 9.", "Next:")
+    server = subprocess.Popen(["bash", "-c", serve], cwd=folder, env=environment, start_new_session=True)
+    try:
+        until((folder / "fleet.env").is_file, seconds=60)
+        _write(folder, page.blocks("yaml")[3], page.blocks("yaml")[3])
+        looked = _shell(folder, environment, prepare + look)
+        assert re.search(r"^客户库: ok", looked, re.M), looked
+        assert re.search(r"旧报表库: failed", looked)
+        assert looked.count("exit code 3") == 3
+        holders = looked[looked.index("SELECT on crm.public.customers") :]
+        assert "app -> reading: SELECT on table crm.public.customers" in holders
+        assert "张三" not in holders
+        granted = _shell(folder, environment, prepare + grant)
+        assert "joined 张三: role reading" in granted
+        assert "altered app" in granted
+        assert "张三 -> reading: SELECT" in granted
+        assert "superuser" in granted[granted.index("SELECT on crm") :]
+        said = _shell(folder, environment, prepare + report)
+        assert "servers/accounts" in said
+        pages = [(folder / name).read_text("utf-8") for name in ("accounts.html", "capacity.html")]
+        assert all("旧报表库" in text and "not complete" in text for text in pages)
+    finally:
+        os.killpg(server.pid, signal.SIGINT)
+        server.wait(60)
 
 
 def _write(folder: Path, block: str, text: str) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from sync_assets.fleet.rules.documents import load as load_rules
+from sync_assets.fleet.rules.documents import shipped
 from sync_assets.project.load import CONNECTIONS, TABLE_SYNC, ProjectInvalid, load_file
 from sync_assets.project.spec import SyncSpec, TableSyncSpec
 from sync_assets_tests.fix_docs import Page, connections_of_readme, documents, pages, readme
@@ -54,7 +56,9 @@ def _with_connections(found: list[Any], own: str) -> list[Any]:
             names.add(connection["name"])
             more.append(connection)
     if not any(d["type"] == TABLE_SYNC for d in found):
-        host = next((c["host"] for c in given if c.get("host", "").startswith("http:")), "https://acme.feishu.cn")
+        host = next(
+            (c["host"] for c in [*given, *more] if c.get("host", "").startswith("http:")), "https://acme.feishu.cn"
+        )
         sync = ORDERS | {"bitable": f"{host}/base/bascnExample?table=tblExample"}
         attributes = {"source": "shop", "target": "feishu", "alerts": "ops_group", "syncs": [sync]}
         found = [*found, {"type": TABLE_SYNC, "attributes": attributes}]
@@ -85,6 +89,9 @@ def _load(text_documents: list[Any], folder: Any) -> None:
 @pytest.mark.parametrize(("page", "at"), EXAMPLES, ids=lambda v: str(v))
 def test_every_yaml_is_accepted(page, at, tmp_path):
     block = page.blocks("yaml")[at]
+    if block.startswith("version: 4\n"):  # rules of a fleet
+        assert load_rules([("shipped", shipped()), (str(page), block)]).rules
+        return
     try:
         _load(_whole(block, _own(page)), tmp_path)
     except ProjectInvalid as error:

@@ -339,6 +339,8 @@ class _MySQL:
         total = sum(size or 0 for size in sizes)
         return f"takes {total} bytes, and an index has {KEY_BYTES}" if total > KEY_BYTES else ""
 
+    exact_references = True
+
     def foreign_key(self, table: TableName, key: ForeignKey) -> Sequence[str]:
         found = (
             "select count(*) from information_schema.table_constraints where constraint_type = 'FOREIGN KEY'"

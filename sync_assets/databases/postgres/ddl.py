@@ -222,6 +222,8 @@ class _Postgres:
         lacking = [c.shape.name for c in columns if c.shape.type is ColumnType.JSON]
         return f"needs an order, which json does not have ({', '.join(lacking)})" if lacking else ""
 
+    exact_references = False
+
     def foreign_key(self, table: TableName, key: ForeignKey) -> Sequence[str]:
         missing = ("select from pg_catalog.pg_constraint where contype = 'f' and conname = "
                    f"{literal(key.name)} and conrelid = {literal(qualified(table))}::regclass")  # fmt: skip

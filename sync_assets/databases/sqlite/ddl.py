@@ -163,6 +163,8 @@ class _SQLite:
     def index_trouble(self, columns: Sequence[Native]) -> str:
         return ""
 
+    exact_references = False
+
     def foreign_key(self, table: TableName, key: ForeignKey) -> Sequence[str]:
         return ()  # only CREATE TABLE can say it
 

@@ -89,6 +89,8 @@ def scripts(draw: st.DrawFn) -> list[Step]:
     password, yes = st.sampled_from(["", "secret", None]), st.booleans()
     opening = [model.create_user(one, draw(password), draw(yes)) for one in cast if draw(st.integers(0, 4))]
     opening += [model.create_role(one, BOSS) for one in parts if draw(st.integers(0, 4))]
+    if draw(yes):  # a default is refused to who has not got the role, so that chance alone rarely makes one
+        opening += [model.join(parts[0], cast[0], draw(yes)), model.default_role(parts[0], cast[0])]
     step = st.one_of(
         *[rights(anybody)] * 5, *[st.builds(model.join, role, anybody, yes)] * 3,
         *[st.builds(model.leave, role, anybody, yes)] * 3, *[st.builds(model.default_role, role, user)] * 3,

@@ -47,13 +47,30 @@ def _text_or(default: str) -> BeforeValidator:
     return BeforeValidator(lambda value: _none_is_default(value, default))
 
 
-Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
-Reference = Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(lambda v: 0 if v is None else v)]
-Small = Annotated[int, Field(ge=-(2**31), le=2**31 - 1), BeforeValidator(lambda v: 0 if v is None else v)]
-Version = Annotated[int, Field(ge=-(2**31), le=2**31 - 1), BeforeValidator(lambda v: 1 if v is None else v)]
-Flag = Annotated[bool, BeforeValidator(lambda v: True if v is None else v)]
-Tokens = Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(lambda v: 0 if v is None else v)]
-Size = Annotated[float, Field(ge=0, lt=1e15, allow_inf_nan=False), BeforeValidator(lambda v: 0.0 if v is None else v)]
+def _number_or(absent: float | None) -> BeforeValidator:
+    """A number of JSON; null is `absent`. Python would take true and "1" for numbers as well."""
+
+    def number(value: object) -> object:
+        if isinstance(value, bool | str):
+            raise ValueError("is no number")
+        return absent if value is None else value
+
+    return BeforeValidator(number)
+
+
+def _flag(value: object) -> object:
+    if value is not None and not isinstance(value, bool):
+        raise ValueError("is neither true nor false")
+    return True if value is None else value
+
+
+Id = Annotated[int, Field(ge=1, le=2**63 - 1), _number_or(None)]
+Reference = Annotated[int, Field(ge=0, le=2**63 - 1), _number_or(0)]
+Small = Annotated[int, Field(ge=-(2**31), le=2**31 - 1), _number_or(0)]
+Version = Annotated[int, Field(ge=-(2**31), le=2**31 - 1), _number_or(1)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Tokens = Annotated[int, Field(ge=0, le=2**63 - 1), _number_or(0)]
+Size = Annotated[float, Field(ge=0, lt=1e15, allow_inf_nan=False), _number_or(0.0)]
 Text = Annotated[str, _text_or("")]
 Short = Annotated[str, Field(max_length=1000), _text_or("")]
 Moment = Annotated[AwareDatetime | None, BeforeValidator(_moment)]
@@ -193,7 +210,7 @@ class ExportBody(BaseModel):
     document_ids: Annotated[list[Reference], Field(max_length=100_000)] | None = None
     paged: bool = False
     export: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")] | None = None
-    cursor: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    cursor: Annotated[int, Field(ge=0, le=2**31 - 1), _number_or(None)] | None = None
 
 
 # -- what goes

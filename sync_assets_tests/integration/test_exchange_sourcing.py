@@ -120,7 +120,9 @@ def test_what_was_taken_and_comes_back_is_the_same_thing(gateway: Gateway) -> No
     packs = library.export(ours).first.packs
     pairs = [{"id": pack.task.task_id, "known_as": pack.task.task_id + 500} for pack in packs]
     other = {"id": strange.task.task_id, "known_as": 7}
-    with gateway.client(f"read:{ours}", X_Sync_Origin="b") as http:
+    with gateway.client(f"read:{ours}", X_Sync_Origin="b") as http:  # who may not write maps nothing
+        assert http.post("/api/sync/known", json={"entity": "task", "ids": pairs}).status_code == 404
+    with gateway.client(f"read:{ours}", f"write:{ours}", X_Sync_Origin="b") as http:
         assert http.post("/api/sync/known", json={"entity": "task", "ids": [*pairs, other]}).status_code == 404
         unknown = [{"id": 10**6, "known_as": 7}]
         assert http.post("/api/sync/known", json={"entity": "task", "ids": unknown}).status_code == 404

@@ -123,6 +123,7 @@ def test_nothing_inline_runs_whatever_gets_into_the_page(browser: Browser, desk:
     """The second wall, were the escaping to fail."""
     with served(desk) as url:
         _sign_in(browser, url)
+        browser.until("document.body !== null")
         browser.evaluate(
             "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"document.title = 1\">');"
             "const s = document.createElement('script'); s.textContent = 'document.title = 2'; document.body.append(s)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 _JSON = "Print it as JSON."
@@ -26,14 +28,23 @@ def list_peers(peer: str | None, as_json: bool) -> int:
     return exchange_work.listed(peer, as_json)
 
 
+def _travel(command: Callable[..., int]) -> Callable[..., int]:
+    """What is asked for a way to or from a peer."""
+    for parameter in reversed((
+        click.argument("peer"),
+        click.option("--repository", "-r", "repositories", multiple=True, help=_REPOSITORY),
+        click.option("--document", "-d", "documents", multiple=True, type=click.IntRange(min=1), help=_DOCUMENT),
+        click.option("--replace", is_flag=True, help=_REPLACE),
+        click.option("--confirm", is_flag=True, help=_CONFIRM),
+        click.option("--yes", is_flag=True, help="Do not ask."),
+        click.option("--json", "as_json", is_flag=True, help=_JSON),
+    )):  # fmt: skip
+        command = parameter(command)
+    return command
+
+
 @exchange.command(short_help="Send repositories to a peer.")
-@click.argument("peer")
-@click.option("--repository", "-r", "repositories", multiple=True, help=_REPOSITORY)
-@click.option("--document", "-d", "documents", multiple=True, type=click.IntRange(min=1), help=_DOCUMENT)
-@click.option("--replace", is_flag=True, help=_REPLACE)
-@click.option("--confirm", is_flag=True, help=_CONFIRM)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help=_JSON)
+@_travel
 def push(
     peer: str, repositories: tuple[str, ...], documents: tuple[int, ...], replace: bool, confirm: bool, yes: bool,
     as_json: bool,
@@ -45,13 +56,7 @@ def push(
 
 
 @exchange.command(short_help="Fetch repositories from a peer.")
-@click.argument("peer")
-@click.option("--repository", "-r", "repositories", multiple=True, help=_REPOSITORY)
-@click.option("--document", "-d", "documents", multiple=True, type=click.IntRange(min=1), help=_DOCUMENT)
-@click.option("--replace", is_flag=True, help=_REPLACE)
-@click.option("--confirm", is_flag=True, help=_CONFIRM)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help=_JSON)
+@_travel
 def pull(
     peer: str, repositories: tuple[str, ...], documents: tuple[int, ...], replace: bool, confirm: bool, yes: bool,
     as_json: bool,

@@ -9,7 +9,7 @@ Documents of other component types are left alone. Knows neither Dagster nor any
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -201,37 +201,41 @@ def _typeless(document: Document) -> Iterator[Trouble]:
 
 
 def _replica(document: Document, attributes: dict[str, Any], pieces: Pieces, default: ZoneInfo) -> Iterator[Trouble]:
-    pieces.heads.append(document)
-    try:
-        valid = DatabaseReplicaSpec.model_validate(attributes)
-    except ValidationError as error:
-        yield from troubles(error, DatabaseReplicaSpec, attributes)
-    else:
+    def add(valid: DatabaseReplicaSpec) -> None:
         pieces.replicas.append(Replica(document, valid, _zone(attributes, default)))
+
+    return _one(document, attributes, pieces, DatabaseReplicaSpec, add)
 
 
 def _fleet(document: Document, attributes: dict[str, Any], pieces: Pieces, default: ZoneInfo) -> Iterator[Trouble]:
     from sync_assets.project.fleet_spec import DatabaseFleetSpec
 
-    pieces.heads.append(document)
-    try:
-        valid = DatabaseFleetSpec.model_validate(attributes)
-    except ValidationError as error:
-        yield from troubles(error, DatabaseFleetSpec, attributes)
-    else:
+    def add(valid: DatabaseFleetSpec) -> None:
         pieces.fleets.append(Fleet(document, valid, _zone(attributes, default)))
+
+    return _one(document, attributes, pieces, DatabaseFleetSpec, add)
 
 
 def _exchange(document: Document, attributes: dict[str, Any], pieces: Pieces, default: ZoneInfo) -> Iterator[Trouble]:
     from sync_assets.project.exchange_spec import RepositoryExchangeSpec
 
+    def add(valid: RepositoryExchangeSpec) -> None:
+        pieces.exchanges.append(Exchange(document, valid, _zone(attributes, default)))
+
+    return _one(document, attributes, pieces, RepositoryExchangeSpec, add)
+
+
+def _one(
+    document: Document, attributes: dict[str, Any], pieces: Pieces, model: type[_Model], add: Callable[[_Model], None]
+) -> Iterator[Trouble]:
+    """A document that is one thing: it is added when it is valid as a whole."""
     pieces.heads.append(document)
     try:
-        valid = RepositoryExchangeSpec.model_validate(attributes)
+        valid = model.model_validate(attributes)
     except ValidationError as error:
-        yield from troubles(error, RepositoryExchangeSpec, attributes)
+        yield from troubles(error, model, attributes)
     else:
-        pieces.exchanges.append(Exchange(document, valid, _zone(attributes, default)))
+        add(valid)
 
 
 def _connections(document: Document, attributes: dict[str, Any], pieces: Pieces) -> Iterator[Trouble]:

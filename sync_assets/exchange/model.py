@@ -2,6 +2,9 @@
 
 Field names are those of the protocol. Ids are positive and mean something only in the installation that gave them
 (`origin`): what came from elsewhere is known by (origin, entity, id), and has an id of our own. 0 means none.
+
+`uid` is made where a thing is made and goes wherever it goes, so that the same thing is known again whichever way it
+comes back. It cannot be guessed: who has it has had the thing. '' where a peer does not tell it.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ class Repository:
     error_msg: str = ""
     created_at: datetime | None = None  # all moments are aware
     updated_at: datetime | None = None
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class Task:
     completed_at: datetime | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    uid: str = ""
+    run_after_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,8 @@ class Document:
     clone_commit_id: str = ""
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    uid: str = ""
+    replaced_by_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,11 +90,14 @@ def repository(row: Mapping[str, Any]) -> Repository:
 
 
 def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as PostgreSQL writes it in JSON, as fields of a value: no id is 0."""
+    """A row as PostgreSQL writes it in JSON, as fields of a value: no id is 0, no uid is ''."""
     facts = {name: value for name, value in row.items() if name not in _NOT_SENT}
     for name in ("doc_id", "run_after", "replaced_by"):
         if name in facts:
             facts[name] = facts[name] or 0
+    for name in ("run_after_uid", "replaced_by_uid"):
+        if name in facts:
+            facts[name] = facts[name] or ""
     for name in _MOMENTS:
         if facts.get(name) is not None:
             facts[name] = datetime.fromisoformat(facts[name])

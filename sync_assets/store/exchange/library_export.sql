@@ -17,7 +17,9 @@ values (%(export)s, %(repository)s, %(facts)s::jsonb, 0, %(rows)s, %(bytes)s)
 
 -- fill: all tasks in order, or those of the documents asked for, each with what travels with it
 with travelling as (
-    select d.* from sync_assets.exchange_document d
+    select d.*, newer.uid as replaced_by_uid
+      from sync_assets.exchange_document d
+      left join sync_assets.exchange_document newer on newer.document_id = d.replaced_by
      where d.repository_id = %(repository)s
        and (%(documents)s::bigint[] is null or d.document_id = any(%(documents)s::bigint[]))),
 written as (
@@ -31,10 +33,12 @@ spent as (
 insert into sync_assets.exchange_export_pack (export_id, number, pack, bytes)
 select %(export)s, row_number() over (order by t.sort_order, t.task_id),
        json_build_object(
-           'task', to_jsonb(t) || jsonb_build_object('doc_id', case when t.doc_id = any(w.ids) then t.doc_id end),
+           'task', to_jsonb(t) || jsonb_build_object('doc_id', case when t.doc_id = any(w.ids) then t.doc_id end,
+                                                     'run_after_uid', before.uid),
            'documents', coalesce(w.documents, '[]'::json), 'usages', coalesce(s.usages, '[]'::json)),
        octet_length(t.outline) + coalesce(w.bytes, 0) + 1000
   from sync_assets.exchange_task t left join written w using (task_id) left join spent s using (task_id)
+  left join sync_assets.exchange_task before on before.task_id = t.run_after
  where t.repository_id = %(repository)s and (%(documents)s::bigint[] is null or w.task_id is not null)
 
 -- count: how many tasks

@@ -11,7 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ import pytest
 
 from sync_assets.components.execution import Execution
 from sync_assets.components.notices import Notice
+from sync_assets.engine.control import ControlStore
 from sync_assets.engine.errors import SyncError
 from sync_assets.engine.model import Counts, Delivery, Mode, Observation, Progress, Report, SyncErrorInfo
 from sync_assets.engine.tables.report import Outcome
@@ -69,6 +70,7 @@ class Script:
     errors: dict[str, list[SyncError]] = field(default_factory=dict)  # of tables of a replica
     replicated: list[tuple[str, tuple[str, ...], dict[str, tuple[str, ...]]]] = field(default_factory=list)
     listing: Listing | None = None
+    open_store: Callable[[], AbstractContextManager[ControlStore]] | None = None  # in place of `store`
 
     def run(
         self,
@@ -137,8 +139,8 @@ class Script:
             self.notices.append((bot, notice))
 
         return Execution(
-            run=self.run, observe=self.observe, open_store=lambda: self.store, notify=notify, replica=self.replica,
-            list_tables=self.list_tables,
+            run=self.run, observe=self.observe, notify=notify, replica=self.replica, list_tables=self.list_tables,
+            open_store=self.open_store or (lambda: nullcontext(self.store)),
         )  # fmt: skip
 
 

@@ -167,27 +167,32 @@ def _good_since(instance: dg.DagsterInstance, verdict: Verdict, run_id: str) -> 
 
 
 def _failed(project: Project, execution: Execution, verdict: Verdict, run_id: str) -> None:
-    store, name = execution.open_store(), verdict.name
-    incident, is_new = store.open_incident(name, verdict.reason)
-    if not is_new:
-        return
-    lines = [verdict.reason, f"since {_clock(project, incident.opened_at)}"]
+    with execution.open_store() as store:
+        incident, is_new = store.open_incident(verdict.name, verdict.reason)
+        if not is_new:
+            return
+        notice = _failure(project, verdict, incident.opened_at, run_id)
+        try:
+            execution.notify(project, verdict.sync.alerts or "", notice)
+        except SyncError:
+            store.close_incident(verdict.name)  # nobody knows of it yet: the next failure says so
+            raise
+
+
+def _failure(project: Project, verdict: Verdict, since: datetime, run_id: str) -> Notice:
+    lines = [verdict.reason, f"since {_clock(project, since)}"]
     if verdict.missing:
         what = "tables" if _together(verdict.sync) else "partitions"
         lines.append(f"{what} without their data: {_some(verdict.missing)}")
-    lines.append(f"sync: {name} ({verdict.sync.source} -> {verdict.sync.target})")
-    notice = Notice(f"{_title(project, verdict)}: sync failed", tuple(lines), run_link(run_id), recovered=False)
-    try:
-        execution.notify(project, verdict.sync.alerts or "", notice)
-    except SyncError:
-        store.close_incident(name)  # nobody knows of it yet: the next failure says so
-        raise
+    lines.append(f"sync: {verdict.name} ({verdict.sync.source} -> {verdict.sync.target})")
+    return Notice(f"{_title(project, verdict)}: sync failed", tuple(lines), run_link(run_id), recovered=False)
 
 
 def _recovered(
     project: Project, execution: Execution, instance: dg.DagsterInstance, verdict: Verdict, run_id: str
 ) -> None:
-    incident = execution.open_store().close_incident(verdict.name)
+    with execution.open_store() as store:
+        incident = store.close_incident(verdict.name)
     if incident is None:
         return
     lines = [f"failing since {_clock(project, incident.opened_at)}; failed runs: {incident.occurrences}"]

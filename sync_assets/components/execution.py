@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -81,7 +82,7 @@ class Execution:
 
     run: RunSync
     observe: ObserveSync
-    open_store: Callable[[], ControlStore]
+    open_store: Callable[[], AbstractContextManager[ControlStore]]  # closed by whoever opens it
     notify: Callable[[Project, str, Notice], None]  # project, name of the feishu_bot connection, what to say
     replica: RunReplica = _replica
     list_tables: Callable[[Project, PlacedReplica], Listing] = _list_tables
@@ -121,7 +122,7 @@ def _observe(project: Project, name: str, partitions: Sequence[str] | None) -> M
     return observe_sync(project, name, partitions)
 
 
-def _open_store() -> ControlStore:
+def _open_store() -> AbstractContextManager[ControlStore]:
     from sync_assets.store.control import open_store
 
     return open_store()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator
 
 import dagster as dg
+import psycopg
 import pytest
 
 from sync_assets.components import alerts
@@ -15,6 +17,8 @@ from sync_assets.components.naming import written_key
 from sync_assets.engine.errors import Retry, Stop
 from sync_assets.engine.model import SyncErrorInfo
 from sync_assets.project.load import Project
+from sync_assets.store.address import Address
+from sync_assets.store.control import PostgresStore, open_store
 from sync_assets_tests.fix_project import ProjectOf, Script
 
 BOARD = "https://acme.feishu.cn/base/bascnExample?table="
@@ -140,6 +144,35 @@ def test_an_alert_that_could_not_be_sent_is_sent_by_the_next_failure(shop: Deplo
         settle(shop.project, shop.watched, away, shop.instance, done.run_id)
     shop.run(CUSTOMERS)
     assert shop.said() == ["客户: sync failed"]
+
+
+def test_an_alert_leaves_no_connection_to_the_control_database(shop: Deployment, control_database: Address) -> None:
+    """Two sensors ask every few seconds: what they left open would be all that the server has, in a day."""
+    opened: list[PostgresStore] = []  # kept, so that nothing is closed by being forgotten
+
+    def opening() -> PostgresStore:
+        opened.append(open_store(lambda: control_database))
+        return opened[-1]
+
+    shop.script.open_store, shop.script.error = opening, Stop("no")
+    shop.run(CUSTOMERS)
+    shop.script.error = None
+    shop.run(CUSTOMERS)
+    assert shop.said() == ["客户: sync failed", "客户: works again"]
+    assert len(opened) == 2
+    assert _left(control_database) == 0
+
+
+def _left(address: Address) -> int:
+    """Connections of others to the database; those that were just closed are given a moment to end."""
+    asked = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    with psycopg.connect(**address.arguments(), autocommit=True) as admin:
+        for _ in range(50):
+            (left,) = admin.execute(asked).fetchone() or (-1,)
+            if left == 0:
+                break
+            time.sleep(0.1)
+    return int(left)
 
 
 def test_a_run_that_will_be_tried_again_is_waited_for(shop: Deployment) -> None:

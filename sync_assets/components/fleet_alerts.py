@@ -118,20 +118,30 @@ def _changed(made: Made, accounts: AccountStore, member: Member, newest: Newest,
 
 def _gaps(made: Made, store: PostgresStore, members: Mapping[str, Member], today: date) -> Iterator[Watch]:
     """Gaps of today that no further try is going to close; of yesterday all, and who has not even a gap: a run that
-    never came cannot say so itself."""
+    never came cannot say so itself. Of days before an instance was known here, nothing: `adopted_on` may be any day."""
     from sync_assets.fleet.alerts import watch_gaps
 
     fleet, yesterday = made.fleet.name, today - timedelta(days=1)
     now, before = _there(made, store, today), _there(made, store, yesterday)
     scheduled = {"accounts": made.fleet.spec.accounts.schedule, "capacity": made.fleet.spec.capacity.schedule}
     belong = {name for name, one in members.items() if one.belongs(today)}
-    awaited = {name for name in belong if members[name].belongs(yesterday - timedelta(days=1))}
-    left = [g for g in made.execution.gaps(made.fleet, yesterday) if g.instance in belong]
+    awaited = {name for name in belong if _awaited(members[name], yesterday)}
+    left = [
+        g
+        for g in made.execution.gaps(made.fleet, yesterday)
+        if g.instance in belong and members[g.instance].known(yesterday)
+    ]
     final = [g for g in made.execution.gaps(made.fleet, today) if g.instance in belong and not may_pass(g)]
     for kind, present in now.items():
         lost = awaited - before[kind] if scheduled[kind] else set[str]()
         yield watch_gaps(fleet, yesterday, kind, left, present, lost)
         yield watch_gaps(fleet, today, kind, final, present)
+
+
+def _awaited(member: Member, day: date) -> bool:
+    """Whether a day without anything is told: the first one may have begun after the hour of its collection."""
+    before = day - timedelta(days=1)
+    return member.belongs(before) and member.known(before)
 
 
 def _there(made: Made, store: PostgresStore, day: date) -> dict[str, set[str]]:

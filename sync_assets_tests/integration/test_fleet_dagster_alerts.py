@@ -32,6 +32,7 @@ from sync_assets.project.load import PlacedFleet, Project
 from sync_assets.store.control import PostgresStore
 from sync_assets.store.fleet.accounts import AccountStore
 from sync_assets.store.fleet.capacity import CapacityStore
+from sync_assets.store.fleet.instances import InstanceStore, Listed
 from sync_assets_tests.fix_fleet import MORNING, FleetBox, account, account_reading
 from sync_assets_tests.fix_project import ProjectOf
 
@@ -193,6 +194,36 @@ def test_a_run_that_never_came_is_told_the_next_day(project_of: ProjectOf, fleet
     (line,) = group.tick()
     assert line.startswith("capacity")
     assert group.notices[-1].recovered
+
+
+def long_ago(group: Group, name: str, today: date) -> None:
+    """An instance that the YAML adopted long ago, and that is listed here for the first time on `today`."""
+    listed = [Listed(one, "postgres", adopted_on=date(2025, 1, 1)) for one in (group.box.instance, name)]
+    InstanceStore(group.box.store.sessions).settle(group.box.fleet, listed, today)
+
+
+def test_an_instance_that_was_never_looked_at_has_no_gap_of_yesterday(
+    project_of: ProjectOf, fleet_box: FleetBox
+) -> None:
+    """Whatever `adopted_on` says: on the day it came, and on the next one, nothing that was missed is ours."""
+    group = Group(
+        project_of(prod=FLEET.replace("instances:", "instances:\n    - {name: 新库, connection: dw}")), fleet_box
+    )
+    group.published(account_reading([account("alice")]), DAY - timedelta(days=1))
+    group.measured(DAY - timedelta(days=1), 1000)
+    group.tick()  # the first look at the old instance
+    long_ago(group, "新库", DAY)
+    CapacityStore(fleet_box.store.sessions).gap(
+        fleet_box.fleet, "新库", "capacity", DAY - timedelta(days=1), "too_late", "can be read no more", "a backfill"
+    )
+    assert [line for line in group.tick() if "新库" in line] == []
+    group.now += timedelta(days=1)
+    assert [line for line in group.tick() if "新库" in line] == [], "the hour of its first day may have been over"
+    group.now += timedelta(days=1)
+    assert sorted(line for line in group.tick() if "新库" in line) == [
+        f'accounts of "新库" is missing for {DAY + timedelta(days=1)}, and nothing says why',
+        f'capacity of "新库" is missing for {DAY + timedelta(days=1)}, and nothing says why',
+    ]
 
 
 def test_growth_is_told_when_the_sizes_of_the_day_are_there(group: Group) -> None:

@@ -180,6 +180,23 @@ def test_missing_days_are_named_with_the_reason(site: Site) -> None:
     assert "it did not answer" in Seen(site.text("capacity", "html")).words
 
 
+def test_days_before_the_first_look_are_called_not_observed_yet(site: Site) -> None:
+    """Adopted a month ago by the YAML, known here for three days: plain and counted, but nobody's failure."""
+    site.box.rows("update sync_assets.fleet_instance set known_on = %s returning 1", LAST - timedelta(days=2))
+    grown(site, "quiet", days=1)
+    grown(site, "down", days=5)
+    found = {one.member.name: one for one in site.capacity().instances}
+    told = {name: [(m.days, m.reason) for m in one.missing] for name, one in found.items()}
+    assert told["quiet"] == [(27, capacity.NOT_OBSERVED), (2, capacity.NOT_ASKED)]
+    assert told["down"] == [(25, capacity.NOT_OBSERVED)], "what is there was observed"
+    assert (found["quiet"].present, found["quiet"].expected) == (1, 30)
+    words = Seen(site.text("capacity", "html")).words
+    assert "not observed yet" in words
+    assert "before the first look" in words
+    missing = {r["instance"]: r["missing"] for r in site.table("capacity") if r["level"] == "instance"}
+    assert missing["quiet"].startswith(f"{LAST - timedelta(days=29)} to {LAST - timedelta(days=3)} not observed yet; ")
+
+
 def test_an_instance_that_left_is_not_missing_afterwards(site: Site) -> None:
     assert "订单库" not in {one.member.name for one in site.capacity().instances}
 

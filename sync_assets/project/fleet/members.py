@@ -30,7 +30,8 @@ _HOME = {"postgres": "postgres"}  # libpq would take a database of the user's na
 @dataclass(frozen=True, slots=True)
 class Member:
     """One instance. `adopted_on` is None until it was adopted; `retired_on` is the first day on which it does not
-    belong any more. `address` is for people: host:port without a secret, "" where that is not known."""
+    belong any more. `address` is for people: host:port without a secret, "" where that is not known. `known_on` is the
+    day on which it was adopted here, which may be long after `adopted_on`; None where that was not written down."""
 
     name: str
     title: str
@@ -40,6 +41,7 @@ class Member:
     volume: int | None = None
     adopted_on: date | None = None
     retired_on: date | None = None
+    known_on: date | None = None
 
     @property
     def args(self) -> ConnectionArgs:
@@ -50,6 +52,10 @@ class Member:
         """Whether it is expected on that day, by its newest dates."""
         return self.adopted_on is not None and self.adopted_on <= day and (self.retired_on or date.max) > day
 
+    def known(self, day: date) -> bool:
+        """Whether anything of that day could have been observed here, had anybody tried."""
+        return self.known_on is None or self.known_on <= day
+
 
 def members(project: Project, fleet: PlacedFleet, store: PostgresStore) -> Mapping[str, Member]:
     """All instances that are or were in the fleet, by name, with their newest dates. Raises `Retry`, `Stop`."""
@@ -57,9 +63,12 @@ def members(project: Project, fleet: PlacedFleet, store: PostgresStore) -> Mappi
     written = {one.name: of_yaml(project, fleet, one) for one in fleet.spec.instances}
     found = {name: of_store(fleet, one) for name, one in kept.items() if name not in written}
     for name, member in written.items():
-        dates = kept.get(name)
-        found[name] = replace(member, adopted_on=dates.adopted_on, retired_on=dates.retired_on) if dates else member
+        found[name] = _dated(member, kept[name]) if name in kept else member
     return dict(sorted(found.items()))
+
+
+def _dated(member: Member, kept: Listed) -> Member:
+    return replace(member, adopted_on=kept.adopted_on, retired_on=kept.retired_on, known_on=kept.known_on)
 
 
 def of_yaml(project: Project, fleet: PlacedFleet, one: FleetInstance) -> Member:
@@ -77,7 +86,7 @@ def of_store(fleet: PlacedFleet, one: Listed) -> Member:
     """One that the table of servers listed, or that has left the YAML."""
     listed = one.origin == "table" and one.listed
     reach: Callable[[], ConnectionArgs] = partial(_by_table, fleet.spec, one) if listed else partial(_left, one.name)
-    return Member(one.name, one.title, one.engine, one.address, reach, one.volume, one.adopted_on, one.retired_on)
+    return _dated(Member(one.name, one.title, one.engine, one.address, reach, one.volume), one)
 
 
 def _by_table(spec: DatabaseFleetSpec, one: Listed) -> ConnectionArgs:

@@ -25,7 +25,10 @@ Origin = Literal["yaml", "table"]
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An instance as a list names it. `listed` is how to reach it, for one of a table: no secret."""
+    """An instance as a list names it. `listed` is how to reach it, for one of a table: no secret.
+
+    `known_on` is the day on which it was first listed here, for one that is kept; None where that was not written down.
+    """
 
     name: str
     engine: str
@@ -36,6 +39,7 @@ class Listed:
     listed: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     adopted_on: date | None = None
     retired_on: date | None = None
+    known_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ class InstanceStore:
 
 def _kept(cursor: Cursor, fleet: str) -> list[Listed]:
     rows = cursor.execute(_SQL["kept"], {"fleet": fleet}).fetchall()
-    return [Listed(n, e, t, a, v, o, MappingProxyType(ls), first, last) for n, t, e, a, v, o, ls, first, last in rows]
+    return [Listed(n, e, t, a, v, o, MappingProxyType(ls), *dates) for n, t, e, a, v, o, ls, *dates in rows]
 
 
 def _spans(cursor: Cursor, fleet: str) -> dict[str, tuple[Span, ...]]:
@@ -102,7 +106,7 @@ def _spans(cursor: Cursor, fleet: str) -> dict[str, tuple[Span, ...]]:
 def _settle(cursor: Cursor, fleet: str, listed: Sequence[Listed], today: date, keep: frozenset[str]) -> Settled:
     cursor.execute(_SQL["lock"], {"fleet": fleet})
     before = _spans(cursor, fleet)
-    cursor.executemany(_SQL["put"], [_row(fleet, one) for one in listed])
+    cursor.executemany(_SQL["put"], [_row(fleet, one, today) for one in listed])
     for one in listed:
         name = storable(one.name)
         spans = before.get(name, ())
@@ -162,7 +166,7 @@ def _change(cursor: Cursor, fleet: str, name: str, last: Span, span: Span) -> No
         cursor.execute(_SQL["change_span"], values | {"was": last.adopted_on})
 
 
-def _row(fleet: str, one: Listed) -> dict[str, object]:
+def _row(fleet: str, one: Listed, today: date) -> dict[str, object]:
     return {
         "fleet": fleet,
         "instance": storable(one.name),
@@ -170,6 +174,7 @@ def _row(fleet: str, one: Listed) -> dict[str, object]:
         "engine": one.engine,
         "address": storable(one.address),
         "volume": one.volume,
+        "today": today,
         "origin": one.origin,
         "listed": json.dumps(dict(one.listed), sort_keys=True).replace("\\u0000", "\\u2400"),
     }

@@ -2,7 +2,8 @@
 select pg_advisory_xact_lock(hashtextextended('sync_assets fleet ' || %(fleet)s, 0))
 
 -- kept: every instance that is or was in the fleet, with its newest span
-select i.instance, i.title, i.engine, i.address, i.volume_bytes, i.origin, i.listed, s.adopted_on, s.retired_on
+select i.instance, i.title, i.engine, i.address, i.volume_bytes, i.origin, i.listed, s.adopted_on, s.retired_on,
+       i.known_on
   from sync_assets.fleet_instance i
   left join lateral (select adopted_on, retired_on from sync_assets.fleet_span
                       where fleet = i.fleet and instance = i.instance order by adopted_on desc limit 1) s on true
@@ -12,9 +13,9 @@ select i.instance, i.title, i.engine, i.address, i.volume_bytes, i.origin, i.lis
 select instance, adopted_on, retired_on from sync_assets.fleet_span
  where fleet = %(fleet)s order by instance, adopted_on
 
--- put: a repeat of the same is no write
-insert into sync_assets.fleet_instance as kept (fleet, instance, title, engine, address, volume_bytes, origin, listed)
-values (%(fleet)s, %(instance)s, %(title)s, %(engine)s, %(address)s, %(volume)s, %(origin)s, %(listed)s::jsonb)
+-- put: a repeat of the same is no write; known since the first
+insert into sync_assets.fleet_instance as kept (fleet, instance, title, engine, address, volume_bytes, origin, listed, known_on)
+values (%(fleet)s, %(instance)s, %(title)s, %(engine)s, %(address)s, %(volume)s, %(origin)s, %(listed)s::jsonb, %(today)s)
 on conflict (fleet, instance) do update
    set title = excluded.title, engine = excluded.engine, address = excluded.address,
        volume_bytes = excluded.volume_bytes, origin = excluded.origin, listed = excluded.listed

@@ -25,6 +25,7 @@ from sync_assets.store.fleet.instances import InstanceStore, Span
 BACK = (7, 30, 90)  # days over which changes are told
 TOP = 20  # databases and tables
 NOT_ASKED = "not collected"
+NOT_OBSERVED = "not observed yet"  # before the instance was known here, whatever day it was adopted on
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +160,22 @@ def _instance(
     member: Member, days: Sequence[InstanceDay], expected: Sequence[date], gaps: Mapping[tuple[str, date], Gap]
 ) -> InstanceSizes:
     points = {one.day: one.bytes for one in days if one.bytes is not None}
-    missing = _missing(member.name, [day for day in expected if day not in points], gaps)
+    missing = _missing(
+        member, [day for day in expected if day not in points], gaps, min((d.day for d in days), default=None)
+    )
     outlook = forecast(sorted(points.items()), member.volume)
     return InstanceSizes(member, points, len(expected), tuple(missing), days[-1] if days else None, outlook)
 
 
-def _missing(name: str, days: Sequence[date], gaps: Mapping[tuple[str, date], Gap]) -> Iterator[Missing]:
-    """Days by reason, in unbroken stretches."""
+def _missing(
+    member: Member, days: Sequence[date], gaps: Mapping[tuple[str, date], Gap], first: date | None
+) -> Iterator[Missing]:
+    """Days by reason, in unbroken stretches. `first` is the first day of which there is anything."""
     by_reason: dict[tuple[str, str], list[date]] = defaultdict(list)
     for day in days:
-        gap = gaps.get((name, day))
-        by_reason[(gap.reason, gap.message) if gap else (NOT_ASKED, "")].append(day)
+        gap = gaps.get((member.name, day))
+        observed = member.known(day) or (first is not None and first < day)
+        by_reason[(gap.reason, gap.message) if gap else (NOT_ASKED if observed else NOT_OBSERVED, "")].append(day)
     found = [
         Missing(first, last, (last - first).days + 1, reason, visible(message))
         for (reason, message), some in by_reason.items()

@@ -9,6 +9,7 @@ from sync_assets.fleet.forecast import CONFIDENCE, LEAST_DAYS, Forecast
 from sync_assets.project.fleet.report.capacity import (
     BACK,
     NOT_ASKED,
+    NOT_OBSERVED,
     TOP,
     CapacityReport,
     FleetDay,
@@ -22,6 +23,10 @@ from sync_assets.project.fleet.report.text import UNKNOWN, change, share, size
 _PLOTS = 24  # instances with a picture of their own
 _SOON = 30  # days to full that are marked
 _FAR = 3650  # and from where on they are not told apart
+_WHY = {
+    NOT_ASKED: "no run tried, or none has finished yet",
+    NOT_OBSERVED: "before the first look: it belonged to the fleet, and nobody was asked for its sizes here",
+}
 
 
 def capacity_page(report: CapacityReport, written: str) -> str:
@@ -213,7 +218,7 @@ def _missing(report: CapacityReport) -> Iterator[Html]:
     yield tag("h2", "What is missing")
     rows = [
         [named(one.member.name), f"{gap.first}" if gap.days == 1 else f"{gap.first} to {gap.last}", f"{gap.days:,}",
-         gap.reason, gap.message or "no run tried, or none has finished yet"]
+         gap.reason, gap.message or _WHY.get(gap.reason, "")]
         for one in report.instances for gap in one.missing
     ]  # fmt: skip
     if not rows:

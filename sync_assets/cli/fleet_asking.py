@@ -46,7 +46,7 @@ def instances(name: str | None, as_json: bool) -> int:
         return exits.OK
     for fleet in placed:
         print(f"{fleet.name}" + (f" ({plain(fleet.spec.title)})" if fleet.spec.title else ""))
-        show_fleet.instances(rows[fleet.name])
+        show_fleet.instances(rows[fleet.name], fleet.time_zone)
     return exits.OK
 
 
@@ -97,8 +97,13 @@ def _as_of(store: PostgresStore, fleet: PlacedFleet, instance: str, at: datetime
     known = AccountStore(store.sessions).as_of(fleet.name, instance, at)
     if known.snapshot is None:
         hint = f"sync-assets fleet collect {fleet.name} accounts"
-        raise Stop(f"nothing was published of {instance} until {at:%Y-%m-%d %H:%M} UTC", hint=hint, code="unknown")
+        raise Stop(f"nothing was published of {instance} until {_clock(at, fleet)}", hint=hint, code="unknown")
     return known
+
+
+def _clock(at: datetime | None, fleet: PlacedFleet) -> str:
+    """A moment with the zone that it is told in."""
+    return f"{show_fleet.moment(at, fleet.time_zone)} {fleet.time_zone}"
 
 
 def show_instance(name: str, instance: str, day: str | None, as_json: bool) -> int:
@@ -117,11 +122,12 @@ def show_instance(name: str, instance: str, day: str | None, as_json: bool) -> i
     print(
         f"{plain(instance)}{f' ({plain(one.title)})' if one.title else ''}: {plain(known.server)}, {plain(one.address)}"
     )
-    print(f"as of {at:%Y-%m-%d %H:%M} UTC; last seen {show_fleet.moment(known.observed_at)} UTC\n")
+    zone = fleet.time_zone
+    print(f"as of {_clock(at, fleet)}; last seen {show_fleet.moment(known.observed_at, zone)}\n")
     people = sorted(known.state.principals.values(), key=lambda p: (p.system, p.name))
-    show_fleet.principals((p, known.since.get(p.name)) for p in people)
+    show_fleet.principals(((p, known.since.get(p.name)) for p in people), zone)
     print(f"\n{len(known.state.grants):,} rights and {len(known.state.memberships):,} memberships: --json has all\n")
-    show_fleet.sections(known.confirmed, last)
+    show_fleet.sections(known.confirmed, last, zone)
     return exits.OK
 
 
@@ -153,8 +159,8 @@ def who(name: str, instance: str, privilege: str, path: str, day: str | None, ev
     if as_json:
         _print([_holder_as_json(holder, known.since) for holder in holders])
     else:
-        print(f"{privilege.upper()} on {plain(path)} of {plain(instance)}, as of {at:%Y-%m-%d %H:%M} UTC")
-        show_fleet.holders(holders, known.since, every=every)
+        print(f"{privilege.upper()} on {plain(path)} of {plain(instance)}, as of {_clock(at, fleet)}")
+        show_fleet.holders(holders, known.since, fleet.time_zone, every=every)
     return exits.OK
 
 
@@ -185,32 +191,38 @@ def changes(name: str, first: str, last: str | None, instance: str | None, log: 
     if as_json:
         _print([{"at": at, "instance": where, **asdict(one)} for at, where, one in every])
         return exits.OK
-    print(f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC: {len(every):,} changes")
+    zone = fleet.time_zone
+    print(f"{show_fleet.moment(begin, zone)} to {_clock(end, fleet)}: {len(every):,} changes")
     for at, where, one in every:
-        print(f"  {f'{at:%Y-%m-%d %H:%M} ' if at else ''}{plain(where)}: {show_fleet.change(one)}")
+        print(f"  {f'{show_fleet.moment(at, zone)} ' if at else ''}{plain(where)}: {show_fleet.change(one)}")
     return exits.OK
 
 
 def gaps(name: str, every: bool, as_json: bool) -> int:
     """What is missing, and why. With open gaps the exit code says so."""
-    fleet = project().fleet(name)
+    whole = project()
+    fleet = whole.fleet(name)
     with open_store() as store:
         InstanceStore(store.sessions).note_lost(fleet.name, fleet.time_zone)
         found = CapacityStore(store.sessions).gaps(fleet.name, open_only=not every)
+        unobserved = [one for one in members(whole, fleet, store).values() if one.unobserved]
     if as_json:
         _print([asdict(gap) for gap in found])
     elif found:
         rows = [[str(g.day), g.kind, plain(g.instance), g.reason, str(g.attempts), plain(g.message),
-                 show_fleet.moment(g.closed_at)] for g in found]  # fmt: skip
-        table(["day", "of", "instance", "reason", "tries", "message", "closed (UTC)"], rows)
+                 show_fleet.moment(g.closed_at, fleet.time_zone)] for g in found]  # fmt: skip
+        table(["day", "of", "instance", "reason", "tries", "message", f"closed ({fleet.time_zone})"], rows)
     else:
         print("no gaps")
+    if not as_json:
+        show_fleet.unobserved(unobserved)
     return exits.RETRY if any(gap.closed_at is None for gap in found) else exits.OK
 
 
 def sessions(run: str | None, limit: int, as_json: bool) -> int:
     """The newest sessions, or the items of one; those whose process has died are called lost first."""
     from sync_assets.project.history import reconcile
+    from sync_assets.project.load import time_zone_of_deployment
     from sync_assets.store.worked import work_items, work_sessions
 
     with open_store() as store:
@@ -228,5 +240,5 @@ def sessions(run: str | None, limit: int, as_json: bool) -> int:
     if as_json:
         _print([asdict(one) for one in found])
     else:
-        show_fleet.sessions(found)
+        show_fleet.sessions(found, time_zone_of_deployment())
     return exits.OK

@@ -1,13 +1,14 @@
 """What people see of a fleet: how each instance came out, what is known of it, who may do what, what changed.
 
-Like `cli.show`, whose tables these are. Names of servers, accounts and databases may hold anything.
+Like `cli.show`, whose tables these are. Names of servers, accounts and databases may hold anything. Times are those of
+the zone that is handed in, which every heading names.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from sync_assets.cli.show import mark, plain, table
@@ -15,7 +16,7 @@ from sync_assets.cli.show_tables import of_fleet
 from sync_assets.fleet.effective import Holder, Way
 from sync_assets.fleet.model import Effect, Grant, GrantKey, Membership, MembershipKey, Principal, SectionKey, Sections
 from sync_assets.fleet.state import Change
-from sync_assets.project.fleet import Adopted, Item, ItemState, PeriodItem
+from sync_assets.project.fleet import Adopted, Item, ItemState, Member, PeriodItem
 from sync_assets.project.fleet import counted as count
 from sync_assets.project.fleet.record import not_ok, summary
 from sync_assets.store.worked import WorkItem, WorkSession
@@ -34,8 +35,8 @@ def size(number: float | None) -> str:
     return f"{number:,.0f} {_UNITS[at]}" if at == 0 or abs(number) >= 100 else f"{number:,.1f} {_UNITS[at]}"
 
 
-def moment(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M}" if at is not None else ""
+def moment(at: datetime | None, zone: tzinfo = UTC) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M}" if at is not None else ""
 
 
 # -- runs ---------------------------------------------------------------------------------------------------------
@@ -102,22 +103,23 @@ def item_as_json(done: Item | PeriodItem) -> Mapping[str, Any]:
 # -- instances ----------------------------------------------------------------------------------------------------
 
 
-def instances(rows: Iterable[Mapping[str, Any]]) -> None:
-    head = ["instance", "engine", "address", "since", "until", "accounts seen (UTC)", "accounts", "day", "size", "note"]
-    table(head, [[plain(cell) for cell in _instance(row)] for row in rows])
+def instances(rows: Iterable[Mapping[str, Any]], zone: tzinfo) -> None:
+    seen = f"accounts seen ({zone})"
+    head = ["instance", "engine", "address", "since", "until", seen, "accounts", "day", "size", "note"]
+    table(head, [[plain(cell) for cell in _instance(row, zone)] for row in rows])
 
 
-def _instance(row: Mapping[str, Any]) -> Iterator[object]:
+def _instance(row: Mapping[str, Any], zone: tzinfo) -> Iterator[object]:
     yield from (row["instance"], row["engine"], row["address"], row["adopted_on"] or "not yet", row["retired_on"] or "")
-    yield from (moment(row["accounts_at"]), row["accounts"] if row["accounts"] is not None else "")
+    yield from (moment(row["accounts_at"], zone), row["accounts"] if row["accounts"] is not None else "")
     yield from (row["day"] or "", size(row["bytes"]), row["note"])
 
 
-def principals(found: Iterable[tuple[Principal, datetime | None]]) -> None:
-    head = ["account", "kind", "login", "superuser", "locked", "password", "first seen (UTC)", ""]
+def principals(found: Iterable[tuple[Principal, datetime | None]], zone: tzinfo) -> None:
+    head = ["account", "kind", "login", "superuser", "locked", "password", f"first seen ({zone})", ""]
     rows = [
         [plain(p.name), str(p.kind), *(_flag(f) for f in (p.can_login, p.superuser, p.locked, p.has_password)),
-         moment(since), "system" if p.system else ""]
+         moment(since, zone), "system" if p.system else ""]
         for p, since in found
     ]  # fmt: skip
     table(head, rows)
@@ -127,37 +129,36 @@ def _flag(value: bool | None) -> str:
     return "?" if value is None else "yes" if value else "no"
 
 
-def sections(confirmed: Mapping[SectionKey, datetime], last: Sections) -> None:
+def sections(confirmed: Mapping[SectionKey, datetime], last: Sections, zone: tzinfo) -> None:
     """When each part was last seen, and what was wrong with it in the newest look."""
     keys = sorted({*confirmed, *last})
     rows = [
-        [plain(key), moment(confirmed.get(key)) or "never", str(state.status) if (state := last.get(key)) else "",
+        [plain(key), moment(confirmed.get(key), zone) or "never", str(state.status) if (state := last.get(key)) else "",
          plain(state.reason) if state else ""]
         for key in keys
     ]  # fmt: skip
-    table(["part", "confirmed (UTC)", "newest look", "why"], rows)
+    table(["part", f"confirmed ({zone})", "newest look", "why"], rows)
 
 
-def holders(found: Sequence[Holder], since: Since, *, every: bool) -> None:
+def holders(found: Sequence[Holder], since: Since, zone: tzinfo, *, every: bool) -> None:
     """Who has the privilege, with each way to it and since when. Who cannot log in is only counted, unless `every`."""
     shown = [one for one in found if every or one.usable is not False]
     for one in shown:
-        _holder(one, since)
+        _holder(one, since, zone)
     if not shown:
         print("  nobody who can log in" if found else "  nobody")
     if hidden := len(found) - len(shown):
         print(f"  {hidden} more that cannot log in: --all shows them")
 
 
-def _holder(one: Holder, since: Since) -> None:
+def _holder(one: Holder, since: Since, zone: tzinfo) -> None:
     login = {True: "", False: " (cannot log in)", None: " (whether it can log in is not known)"}[one.usable]
     only = f", only columns {', '.join(map(plain, one.columns))}" if one.columns else ""
     lacks = f", but lacks {', '.join(map(plain, one.lacks))}" if one.lacks else ""
     print(f"  {plain(one.principal)}{login}{'' if one.now else ', after an act of its own'}{only}{lacks}")
     for way in one.ways:
-        print(
-            f"    {plain(_way(way))}{_since(way, since)}{'' if way.now or not one.now else ', after an act of its own'}"
-        )
+        later = "" if way.now or not one.now else ", after an act of its own"
+        print(f"    {plain(_way(way))}{_since(way, since, zone)}{later}")
 
 
 def _way(way: Way) -> str:
@@ -166,10 +167,10 @@ def _way(way: Way) -> str:
     return f"{' -> '.join(way.path)}: {by}{more}" if len(way.path) > 1 else f"{by}{more}"
 
 
-def _since(way: Way, since: Since) -> str:
+def _since(way: Way, since: Since, zone: tzinfo) -> str:
     """When the oldest of its rights was first seen."""
     seen = [since[g.key] for g in way.grants if g.key in since]
-    return f", seen since {moment(min(seen))}" if seen and not way.why else ""
+    return f", seen since {moment(min(seen), zone)}" if seen and not way.why else ""
 
 
 # -- changes, gaps, sessions ----------------------------------------------------------------------------------------
@@ -189,17 +190,25 @@ def change(one: Change) -> str:
     return f"{one.kind} {plain(one.principal)}{old}"
 
 
-def sessions(found: Sequence[WorkSession]) -> None:
+def unobserved(found: Sequence[Member]) -> None:
+    """Who belonged to the fleet before anybody here looked: no gap, and not hidden either."""
+    for one in found[:10]:
+        print(f"{plain(one.name)}: not observed yet from {one.adopted_on} to {one.unobserved}, before its first look")
+    if len(found) > 10:
+        print(f"and {len(found) - 10} more instances that were not observed from their first day on")
+
+
+def sessions(found: Sequence[WorkSession], zone: tzinfo) -> None:
     if not found:
         print("nothing has been recorded yet")
         return
     rows = [
-        [moment(s.started_at), "" if s.finished_at is None or s.started_at is None
+        [moment(s.started_at, zone), "" if s.finished_at is None or s.started_at is None
          else f"{(s.finished_at - s.started_at).total_seconds():,.1f}", s.state, plain(s.work), str(s.items),
          str(s.finished), str(s.failed + s.lost), plain(s.asked_by), plain(s.run_id)]
         for s in found
     ]  # fmt: skip
-    table(["began (UTC)", "seconds", "state", "work", "items", "good", "bad", "asked by", "run"], rows)
+    table([f"began ({zone})", "seconds", "state", "work", "items", "good", "bad", "asked by", "run"], rows)
 
 
 def session_items(found: Sequence[WorkItem]) -> None:

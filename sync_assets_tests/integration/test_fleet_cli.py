@@ -73,6 +73,31 @@ def test_what_is_known_can_be_asked(site: FleetSite) -> None:
     assert account(site) not in {one["principal"] for one in json.loads(nobody.out)}
 
 
+def test_times_are_those_of_the_zone_of_the_fleet_and_say_so(site: FleetSite) -> None:
+    """A zone that is no whole number of hours away from UTC, so that nothing is right by chance."""
+    site.write(text=site.yaml("my").replace("Asia/Shanghai", "Asia/Kathmandu"))
+    site.command("fleet", "collect", "prod", "accounts")
+    ((at,),) = site.rows("select max(observed_at) from sync_assets.fleet_snapshot")
+    seen = f"{at.astimezone(ZoneInfo('Asia/Kathmandu')):%Y-%m-%d %H:%M}"
+    listed = site.command("fleet", "list").out
+    assert "accounts seen (Asia/Kathmandu)" in listed
+    assert seen in listed
+    shown = site.command("fleet", "show", "prod", "my").out
+    assert f"Asia/Kathmandu; last seen {seen}" in shown
+    assert "first seen (Asia/Kathmandu)" in shown
+    assert "confirmed (Asia/Kathmandu)" in shown
+    assert f"{at:%Y-%m-%d %H:%M}" not in listed + shown
+    who = site.command("fleet", "who", "prod", "-i", "my", "--privilege", "select", "--path", "订单.明细").out
+    assert re.search(r"as of [\d: -]+ Asia/Kathmandu\n", who), who
+    assert f"seen since {seen}" in who
+    site.servers["my"].execute(f"drop user '{site.extra}'@'10.%'")
+    site.command("fleet", "collect", "prod", "accounts")
+    today = str(local_day(datetime.now(UTC), ZoneInfo("Asia/Kathmandu")))
+    log = site.command("fleet", "changes", "prod", "--from", today, "--log").out
+    assert re.search(r"to [\d: -]+ Asia/Kathmandu: \d+ changes", log), log
+    assert "began (Asia/Shanghai)" in site.command("sessions").out, "those of all fleets: the deployment's zone"
+
+
 def test_what_changed_is_told_in_one_line_each(site: FleetSite) -> None:
     site.write("my")
     site.command("fleet", "collect", "prod", "accounts")
@@ -100,6 +125,16 @@ def test_sizes_gaps_and_periods(site: FleetSite) -> None:
     assert "is not over" in day.out
     assert site.command("fleet", "aggregate", "prod", "--period", "weekly:2026-11-16").code == 2
     assert site.command("fleet", "aggregate", "prod").code == 2
+
+
+def test_days_before_the_first_look_are_not_observed_yet_and_no_gaps(site: FleetSite) -> None:
+    since = TODAY - timedelta(days=40)
+    site.write(text=site.yaml("my").replace("name: my,", f"name: my, adopted_on: {since},"))
+    site.command("fleet", "collect", "prod", "capacity")
+    gaps = site.command("fleet", "gaps", "prod")
+    assert gaps.code == 0, gaps.all
+    assert "no gaps" in gaps.out
+    assert f"my: not observed yet from {since} to {TODAY - timedelta(days=1)}, before its first look" in gaps.out
 
 
 def test_classes_by_rule_and_by_hand(site: FleetSite) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import NoReturn
 
@@ -55,6 +55,14 @@ class Member:
     def known(self, day: date) -> bool:
         """Whether anything of that day could have been observed here, had anybody tried."""
         return self.known_on is None or self.known_on <= day
+
+    @property
+    def unobserved(self) -> date | None:
+        """The last day on which it belonged to the fleet and nothing of it could have been observed here, if any."""
+        if self.known_on is None or self.adopted_on is None:
+            return None
+        until = min(self.known_on, self.retired_on or self.known_on)
+        return until - timedelta(days=1) if self.adopted_on < until else None
 
 
 def members(project: Project, fleet: PlacedFleet, store: PostgresStore) -> Mapping[str, Member]:

@@ -208,6 +208,16 @@ def test_a_report_of_a_past_day_knows_nothing_later(site: Site) -> None:
     assert {d.bytes for d in found.databases} == {50 * GB}
 
 
+def test_a_day_that_is_not_over_is_told_so_far_with_its_latest_look(site: Site) -> None:
+    assert f"{LAST} so far, without a look yet. " in Seen(site.text("capacity", "html", LAST)).words
+    grown(site, *INSTANCES)
+    words = Seen(site.text("capacity", "html")).words
+    assert f"{LAST} so far, latest look {LAST} 11:00. " in words
+    assert "at the end of" not in words
+    over = LAST - timedelta(days=1)
+    assert f"at the end of {over}. " in Seen(site.text("capacity", "html", over)).words
+
+
 def test_a_fleet_without_anything_says_so(site: Site) -> None:
     assert "unknown" in Seen(site.text("capacity", "html")).words
     site.box.rows("delete from sync_assets.fleet_span returning 1")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from sync_assets.engine.errors import Stop
 from sync_assets.fleet.capacity import DatabaseDay, Gap, InstanceDay
@@ -95,7 +95,7 @@ class TableAt:
 
 @dataclass(frozen=True, slots=True)
 class CapacityReport:
-    """All of it. `days` are those of the window, oldest first."""
+    """All of it. `days` are those of the window, oldest first; `over`: whether the last of them has ended."""
 
     fleet: PlacedFleet
     day: date
@@ -104,6 +104,13 @@ class CapacityReport:
     instances: tuple[InstanceSizes, ...]
     databases: tuple[DatabaseGrowth, ...]
     tables: tuple[TableAt, ...]
+    over: bool = True
+
+    @property
+    def looked_at(self) -> datetime | None:
+        """The latest look of the last day; None where there is none yet."""
+        looks = [one.last.observed_at for one in self.instances if one.last is not None and one.last.day == self.day]
+        return max(looks, default=None)
 
     @property
     def complete(self) -> Mapping[date, int]:
@@ -149,6 +156,7 @@ def capacity_report(
         instances,
         tuple(_databases(sizes, fleet.name, instances)),
         tuple(_tables(sizes, fleet.name, instances)),
+        over=day < today,
     )
 
 

@@ -18,7 +18,7 @@ from sync_assets.project.fleet.report.capacity import (
 )
 from sync_assets.project.fleet.report.page import Html, card, document, joined, named, table, tag
 from sync_assets.project.fleet.report.plot import plot, spark
-from sync_assets.project.fleet.report.text import UNKNOWN, change, share, size
+from sync_assets.project.fleet.report.text import UNKNOWN, change, moment, share, size
 
 _PLOTS = 24  # instances with a picture of their own
 _SOON = 30  # days to full that are marked
@@ -35,7 +35,7 @@ def capacity_page(report: CapacityReport, written: str) -> str:
     return document(
         title,
         tag("h1", "Capacity: ", named(report.fleet.spec.title or report.fleet.name)),
-        tag("p", f"Fleet {report.fleet.name}, at the end of {report.day}. {written}", class_="soft"),
+        tag("p", f"Fleet {report.fleet.name}, {_as_of(report)}. {written}", class_="soft"),
         tag("div", *_cards(report), class_="cards"),
         *_whole(report),
         *_instances(report),
@@ -43,6 +43,15 @@ def capacity_page(report: CapacityReport, written: str) -> str:
         *_largest(report),
         *_reading(),
     )
+
+
+def _as_of(report: CapacityReport) -> str:
+    """What the figures of the last day are: those of its end only when it is over."""
+    if report.over:
+        return f"at the end of {report.day}"
+    if report.looked_at is None:
+        return f"{report.day} so far, without a look yet"
+    return f"{report.day} so far, latest look {moment(report.looked_at, report.fleet.time_zone)}"
 
 
 # -- the fleet ------------------------------------------------------------------------------------------------------

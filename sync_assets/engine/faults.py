@@ -28,6 +28,8 @@ EXCHANGE_POINTS = (
     "exchange_before_send", "exchange_after_send", "exchange_noted", "exchange_before_link", "exchange_after_link",
     "exchange_before_clear", "exchange_after_clear", "exchange_before_finish", "exchange_finished",
 )  # fmt: skip
+# The same for calls of the gateway that change something.
+GATEWAY_POINTS = ("gateway_changed", "gateway_noted")
 
 _armed = os.environ.get("SYNC_ASSETS_FAULT", "")
 _passed: dict[str, int] = {}

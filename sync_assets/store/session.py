@@ -2,6 +2,8 @@
 
 A transaction that broke before its COMMIT was sent is done again once, on a new connection. One whose COMMIT got no
 answer is not: it may have been carried out (`Unclear`). Must not know the statements.
+
+Whoever must not miss a change is a `Witness`: it has a part in each transaction of its context.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, LiteralString, TypeVar
+from contextvars import ContextVar
+from typing import Any, LiteralString, Protocol, TypeVar
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -20,6 +23,18 @@ from sync_assets.store.address import Address
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 Result = TypeVar("Result")
+
+
+class Witness(Protocol):
+    """`sign` is the last that is done in a transaction, and undone with it; `signed` comes after a COMMIT that was
+    answered. What `sign` raises undoes the transaction."""
+
+    def sign(self, cursor: Cursor) -> None: ...
+
+    def signed(self) -> None: ...
+
+
+witness: ContextVar[Witness | None] = ContextVar("witness", default=None)  # of whoever calls; threads begin without
 _PASSING = ("08", "53", "57", "40", "55")  # connection, resources, shutdown, serialisation, locks
 _LIVENESS: dict[str, Any] = {
     "connect_timeout": 10,
@@ -51,13 +66,18 @@ class Sessions:
                     raise
                 result, connection = self._try(work)
             self._commit(connection)
+            if present := witness.get():
+                present.signed()
             return result
 
     def _try(self, work: Callable[[Cursor], Result]) -> tuple[Result, Connection]:
         connection = self._mine()
         try:
             with connection.cursor() as cursor:
-                return work(cursor), connection
+                result = work(cursor)
+                if present := witness.get():
+                    present.sign(cursor)
+                return result, connection
         except BaseException:
             if not connection.broken:
                 connection.rollback()

@@ -103,6 +103,10 @@ def test_push_then_pull_back_over_http(two: Two) -> None:
         assert len(events) == 10 and len(http.get("/api/sync/event-list").json()["data"]) == 20
         targets = http.get("/api/sync/target-list").json()["data"]
         assert [(t["name"], t["used_at"] is not None) for t in targets] == [("other", True), ("shut", False)]
+    acts = "select action, outcome from sync_assets.gateway_audit where action not like 'keys%' order by number"
+    assert two.asked.rows(acts) == [
+        (f"POST /api/sync{way}", outcome) for way in ("", "/pull") for outcome in ("begun", "200")
+    ], "what goes on after the answer is not of the call"
 
 
 @pytest.mark.parametrize(

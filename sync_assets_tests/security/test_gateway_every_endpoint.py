@@ -210,3 +210,18 @@ def test_changes_leave_audit_rows_and_denials_do_too(filled: Gateway):
     assert ("POST /api/sync/repository-upsert", "200", "r" * 12) in rows
     assert [(a, o) for a, o, _ in rows if "clear" in a] == [("POST /api/sync/repository-clear", "403")]
     assert not [a for a, _, _ in rows if a.startswith("GET")]
+
+
+def test_whatever_changes_anything_has_a_row_that_was_there_with_the_change(filled: Gateway):
+    """A new endpoint is held to it without being named: it needs do nothing for it."""
+    begun = "select count(*) from sync_assets.gateway_audit where outcome = 'begun'"
+    silent, changed = [], set()
+    with filled.client("admin", X_Sync_Origin="other") as http:
+        for call in (call for call in _calls(filled) if not _is_open(call) and call.method != "GET"):
+            before, rows = filled.dump(), filled.rows(begun)
+            call.send(http)
+            if filled.dump() != before:
+                changed.add(call.route)
+                silent += [call] if filled.rows(begun) == rows else []
+    assert silent == []
+    assert {f"/api/sync/{name}" for name in ("repository-upsert", "task-create", "repository-clear")} <= changed

@@ -1,6 +1,6 @@
--- add_key: its digest only
-insert into sync_assets.gateway_key (key_id, name, digest, scopes, created_by, expires_at)
-values (%(key_id)s, %(name)s, %(digest)s, %(scopes)s::jsonb, %(by)s,
+-- add_key: its digest and its public half only
+insert into sync_assets.gateway_key (key_id, name, digest, verifier, scopes, created_by, expires_at)
+values (%(key_id)s, %(name)s, %(digest)s, %(verifier)s, %(scopes)s::jsonb, %(by)s,
         clock_timestamp() + make_interval(secs => %(seconds)s))
 
 -- key_of: that counts now, with whether its last use is to be noted
@@ -11,9 +11,11 @@ select key_id, name, scopes, digest, coalesce(last_used_at < clock_timestamp() -
 -- key_used: at most once a minute
 update sync_assets.gateway_key set last_used_at = clock_timestamp() where key_id = %(key_id)s
 
--- keys: without digests
-select key_id, name, scopes, created_at, created_by, expires_at, revoked_at, last_used_at
-  from sync_assets.gateway_key order by created_at, key_id
+-- keys: without digests; a revoked one speaks for nobody
+select k.key_id, k.name, k.scopes, k.created_at, k.created_by, k.expires_at, k.revoked_at, k.last_used_at, o.origin
+  from sync_assets.gateway_key k
+  left join sync_assets.gateway_origin o on o.holder = 'key:' || k.name and k.revoked_at is null
+ order by k.created_at, k.key_id
 
 -- name_taken: by a key that counts; the name is how a peer is known
 select 1 from sync_assets.gateway_key where name = %(name)s and revoked_at is null
@@ -70,9 +72,14 @@ select u.scopes from sync_assets.gateway_user u
 -- forget_old: logins that cannot go on any more
 delete from sync_assets.gateway_refresh where expires_at < clock_timestamp() - interval '1 day'
 
--- audit: one change
-insert into sync_assets.gateway_audit (who, action, object, outcome, request_id, detail)
-values (%(who)s, %(action)s, %(object)s, %(outcome)s, %(request_id)s, %(detail)s::jsonb)
+-- audit: one change, or the outcome of the call whose row is `ends`
+insert into sync_assets.gateway_audit (who, action, object, outcome, request_id, detail, ends)
+values (%(who)s, %(action)s, %(object)s, %(outcome)s, %(request_id)s, %(detail)s::jsonb, %(ends)s)
+
+-- audit_begun: a row with the first change of a call; a transaction that has written nothing has no id
+insert into sync_assets.gateway_audit (who, action, object, outcome, request_id)
+select %(who)s, %(action)s, %(object)s, 'begun', %(request_id)s where pg_current_xact_id_if_assigned() is not null
+returning number
 
 -- instance: this installation's name to others
 select id::text from sync_assets.deployment

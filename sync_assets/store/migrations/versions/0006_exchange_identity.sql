@@ -1,4 +1,4 @@
--- What a thing is wherever it goes, who speaks for an installation, and calls that were signed.
+-- What a thing is wherever it goes, who speaks for an installation, calls that were signed, and audit rows of calls.
 
 -- Made where the thing was made, and travelling with it: the same thing is known again whichever way it comes back.
 alter table sync_assets.exchange_repository add uid uuid not null default gen_random_uuid() unique;
@@ -24,3 +24,11 @@ create index gateway_nonce_by_time on sync_assets.gateway_nonce (at);
 
 -- The newest events first, without sorting all that ever was.
 create index exchange_unit_by_time on sync_assets.exchange_unit (ended_at desc, number desc) where ended_at is not null;
+
+-- A call has a row from its first change on (`begun`), and one of its outcome when it is answered: people see the last.
+alter table sync_assets.gateway_audit add ends bigint references sync_assets.gateway_audit;
+create unique index gateway_audit_ends on sync_assets.gateway_audit (ends) where ends is not null;
+create or replace view sync_assets.audit as select at, who, action, object, outcome, detail, request_id
+      from sync_assets.gateway_audit a
+     where outcome <> 'begun' or not exists (select from sync_assets.gateway_audit e where e.ends = a.number)
+     order by number desc;

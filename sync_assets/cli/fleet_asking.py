@@ -6,7 +6,7 @@ As `cli.work`: load the project, ask the control database, print, return an exit
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from sync_assets.cli import exits, show_fleet
 from sync_assets.cli.show import plain, table
 from sync_assets.cli.work import project
 from sync_assets.engine.errors import Stop
+from sync_assets.fleet.capacity import Gap, InstanceDay
 from sync_assets.fleet.effective import Holder
 from sync_assets.fleet.model import Status
 from sync_assets.fleet.periods import ended_at, local_day, period_of
@@ -25,7 +26,9 @@ from sync_assets.project.fleet import Member, members
 from sync_assets.store.control import PostgresStore, open_store
 from sync_assets.store.fleet.accounts import AccountStore, AsOf
 from sync_assets.store.fleet.capacity import CapacityStore
+from sync_assets.store.fleet.history import Newest
 from sync_assets.store.fleet.instances import InstanceStore
+from sync_assets.store.fleet.looks import first_looks
 
 
 def _print(data: object) -> None:
@@ -53,8 +56,10 @@ def instances(name: str | None, as_json: bool) -> int:
 def _instances(found: Project, fleet: PlacedFleet, store: PostgresStore) -> Iterator[Mapping[str, Any]]:
     seen = AccountStore(store.sessions).newest(fleet.name)
     sizes = CapacityStore(store.sessions).newest(fleet.name)
+    gaps = CapacityStore(store.sessions).gaps(fleet.name)
     for name, one in members(found, fleet, store).items():
         newest, day = seen.get(name), sizes.get(name)
+        lost = [gap for gap in gaps if gap.instance == name]
         parts = newest.sections.items() if newest else ()
         bad = sorted(str(key) for key, state in parts if state.status in (Status.DENIED, Status.ERROR))
         yield {
@@ -68,8 +73,17 @@ def _instances(found: Project, fleet: PlacedFleet, store: PostgresStore) -> Iter
             "accounts": newest.counts.get("principals") if newest else None,
             "day": day.day if day else None,
             "bytes": day.bytes if day else None,
-            "note": (newest.blocked if newest else "") or (f"not read: {', '.join(bad[:3])}" if bad else ""),
+            "note": (newest.blocked if newest else "") or _note(lost, newest, day, bad),
         }
+
+
+def _note(gaps: Sequence[Gap], accounts: Newest | None, sizes: InstanceDay | None, unread: Sequence[str]) -> str:
+    """The gaps that came after what is known (all of them: sync-assets fleet gaps), else which parts were not read."""
+    known = {"accounts": accounts.day if accounts else date.min, "capacity": sizes.day if sizes else date.min}
+    newest = {gap.kind: gap for gap in reversed(gaps) if gap.day > known[gap.kind]}
+    if newest:
+        return "; ".join(f"{kind} missing: {gap.reason}" for kind, gap in sorted(newest.items()))
+    return f"not read: {', '.join(unread[:3])}" if unread else ""
 
 
 def _instance(found: Project, fleet: PlacedFleet, store: PostgresStore, name: str) -> Member:
@@ -96,7 +110,10 @@ def moment_of(fleet: PlacedFleet, day: str | None, now: datetime) -> datetime:
 def _as_of(store: PostgresStore, fleet: PlacedFleet, instance: str, at: datetime) -> AsOf:
     known = AccountStore(store.sessions).as_of(fleet.name, instance, at)
     if known.snapshot is None:
-        hint = f"sync-assets fleet collect {fleet.name} accounts"
+        first = first_looks(store.sessions, fleet.name).get(instance)
+        hint = f"sync-assets fleet collect {fleet.name} accounts --instance {instance}"
+        if first is not None:
+            hint = f"its first look was at {_clock(first, fleet)}: ask for that day or a later one"
         raise Stop(f"nothing was published of {instance} until {_clock(at, fleet)}", hint=hint, code="unknown")
     return known
 
@@ -154,13 +171,17 @@ def who(name: str, instance: str, privilege: str, path: str, day: str | None, ev
         one = _instance(found, fleet, store, instance)
         at = moment_of(fleet, day, datetime.now(UTC))
         known = _as_of(store, fleet, instance, at)
+    if not privilege.strip():
+        raise Stop("a privilege without a name", hint="--privilege SELECT, say", code="privilege")
     parts = tuple(name_parts(path)) if path not in ("", "*") else ()
     holders = effective.who(known.state, one.engine, privilege.upper(), parts, at)
     if as_json:
         _print([_holder_as_json(holder, known.since) for holder in holders])
     else:
-        print(f"{privilege.upper()} on {plain(path)} of {plain(instance)}, as of {_clock(at, fleet)}")
+        print(f"{privilege.upper()} on {plain(path) or '*'} of {plain(instance)}, as of {_clock(at, fleet)}")
         show_fleet.holders(holders, known.since, fleet.time_zone, every=every)
+        if not holders:
+            show_fleet.unheard_of(privilege.upper(), known.state)
     return exits.OK
 
 
@@ -179,15 +200,12 @@ def changes(name: str, first: str, last: str | None, instance: str | None, log: 
     if end < begin:
         raise Stop(f"{last} is before {first}", hint="swap them", code="day")
     with open_store() as store:
+        names = [instance] if instance is not None else list(members(found, fleet, store))
         if instance is not None:
             _instance(found, fleet, store, instance)
-        accounts = AccountStore(store.sessions)
-        every: list[tuple[datetime | None, str, Change]]
-        if log:
-            every = [(one.at, one.instance, one.change) for one in accounts.log(fleet.name, begin, end, instance)]
-        else:
-            net = accounts.changes(fleet.name, begin, end, instance)
-            every = [(None, where, one) for where, some in net.items() for one in some]
+        looks = {name: at for name, at in first_looks(store.sessions, fleet.name).items() if name in names}
+        late = {name: at for name, at in looks.items() if at > begin}
+        every = _changes(AccountStore(store.sessions), fleet.name, (begin, end), instance, late, log)
     if as_json:
         _print([{"at": at, "instance": where, **asdict(one)} for at, where, one in every])
         return exits.OK
@@ -195,7 +213,40 @@ def changes(name: str, first: str, last: str | None, instance: str | None, log: 
     print(f"{show_fleet.moment(begin, zone)} to {_clock(end, fleet)}: {len(every):,} changes")
     for at, where, one in every:
         print(f"  {f'{show_fleet.moment(at, zone)} ' if at else ''}{plain(where)}: {show_fleet.change(one)}")
+    show_fleet.not_before({name: late.get(name) for name in names if name in late or name not in looks}, zone)
     return exits.OK
+
+
+_Told = tuple[datetime | None, str, Change]  # when (in the log), of which instance, what
+
+
+def _changes(
+    accounts: AccountStore,
+    fleet: str,
+    span: tuple[datetime, datetime],
+    only: str | None,
+    late: Mapping[str, datetime],
+    log: bool,
+) -> list[_Told]:
+    """What changed in a span. Of an instance that was seen first in it (`late`), what came after that look: what was
+    there already is no change."""
+    begin, end = span
+    asked = [(only, late.get(only, begin))] if only is not None else [(None, begin), *late.items()]
+    found: list[_Told] = []
+    for name, since in asked:
+        told = _between(accounts, fleet, since, end, name, log) if since <= end else iter(())
+        found += (one for one in told if name is not None or one[1] not in late)
+    return sorted(found, key=lambda one: one[0] or begin) if log else found
+
+
+def _between(
+    accounts: AccountStore, fleet: str, begin: datetime, end: datetime, instance: str | None, log: bool
+) -> Iterator[_Told]:
+    if log:
+        yield from ((one.at, one.instance, one.change) for one in accounts.log(fleet, begin, end, instance))
+        return
+    for where, some in accounts.changes(fleet, begin, end, instance).items():
+        yield from ((None, where, one) for one in some)
 
 
 def gaps(name: str, every: bool, as_json: bool) -> int:
@@ -205,7 +256,8 @@ def gaps(name: str, every: bool, as_json: bool) -> int:
     with open_store() as store:
         InstanceStore(store.sessions).note_lost(fleet.name, fleet.time_zone)
         found = CapacityStore(store.sessions).gaps(fleet.name, open_only=not every)
-        unobserved = [one for one in members(whole, fleet, store).values() if one.unobserved]
+        known = members(whole, fleet, store)
+        looked = _looked_at(store, fleet)
     if as_json:
         _print([asdict(gap) for gap in found])
     elif found:
@@ -215,8 +267,15 @@ def gaps(name: str, every: bool, as_json: bool) -> int:
     else:
         print("no gaps")
     if not as_json:
-        show_fleet.unobserved(unobserved)
+        show_fleet.unobserved(fleet.name, known.values(), looked)
     return exits.RETRY if any(gap.closed_at is None for gap in found) else exits.OK
+
+
+def _looked_at(store: PostgresStore, fleet: PlacedFleet) -> set[str]:
+    """Instances of which there is anything: accounts, sizes, or a gap with its reason."""
+    sizes = CapacityStore(store.sessions)
+    gaps = {gap.instance for gap in sizes.gaps(fleet.name, open_only=False)}
+    return gaps | set(sizes.newest(fleet.name)) | set(AccountStore(store.sessions).newest(fleet.name))
 
 
 def sessions(run: str | None, limit: int, as_json: bool) -> int:

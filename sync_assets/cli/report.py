@@ -23,6 +23,8 @@ def report(
 
     from sync_assets.project.fleet.report import making
 
+    if out is not None:
+        making.look_at(Path(out))
     text = _text(name, what, form, day)
     if out is not None:
         making.put(Path(out), text)

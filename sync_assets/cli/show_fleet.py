@@ -7,14 +7,24 @@ the zone that is handed in, which every heading names.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from sync_assets.cli.show import mark, plain, table
 from sync_assets.cli.show_tables import of_fleet
 from sync_assets.fleet.effective import Holder, Way
-from sync_assets.fleet.model import Effect, Grant, GrantKey, Membership, MembershipKey, Principal, SectionKey, Sections
+from sync_assets.fleet.model import (
+    AccountState,
+    Effect,
+    Grant,
+    GrantKey,
+    Membership,
+    MembershipKey,
+    Principal,
+    SectionKey,
+    Sections,
+)
 from sync_assets.fleet.state import Change
 from sync_assets.project.fleet import Adopted, Item, ItemState, Member, PeriodItem
 from sync_assets.project.fleet import counted as count
@@ -190,12 +200,34 @@ def change(one: Change) -> str:
     return f"{one.kind} {plain(one.principal)}{old}"
 
 
-def unobserved(found: Sequence[Member]) -> None:
-    """Who belonged to the fleet before anybody here looked: no gap, and not hidden either."""
-    for one in found[:10]:
+def unobserved(fleet: str, known: Iterable[Member], looked: Collection[str]) -> None:
+    """Who was never looked at, and who belonged to the fleet before anybody here looked: no gap, and not hidden."""
+    every = list(known)
+    never = [plain(one.name) for one in every if one.name not in looked and one.retired_on is None]
+    if never:
+        more = f" and {len(never) - 10} more" if len(never) > 10 else ""
+        print(f"never looked at: {', '.join(never[:10])}{more}")
+        print(f"  -> sync-assets fleet collect {plain(fleet)} accounts, and the same with capacity")
+    before = [one for one in every if one.unobserved and one.name in looked]
+    for one in before[:10]:
         print(f"{plain(one.name)}: not observed yet from {one.adopted_on} to {one.unobserved}, before its first look")
-    if len(found) > 10:
-        print(f"and {len(found) - 10} more instances that were not observed from their first day on")
+    if len(before) > 10:
+        print(f"and {len(before) - 10} more instances that were not observed from their first day on")
+
+
+def not_before(first: Mapping[str, datetime | None], zone: tzinfo) -> None:
+    """Instances that were not known at the beginning, with their first look; None: there was none yet."""
+    for name, at in list(first.items())[:10]:
+        when = f"its first look was at {moment(at, zone)}: what was there then is no change"
+        print(f"  (note) {plain(name)}: {when if at is not None else 'its accounts were never read'}")
+    if len(first) > 10:
+        print(f"  (note) and {len(first) - 10} more instances were not known at the beginning")
+
+
+def unheard_of(privilege: str, state: AccountState) -> None:
+    """That nobody has a right may be a slip of the keys: say so where no right of that name is held at all."""
+    if not any(grant.privilege.upper() == privilege for grant in state.grants.values()):
+        print(f"  (note) nobody holds any right named {plain(privilege)} here: is it written as the server writes it?")
 
 
 def sessions(found: Sequence[WorkSession], zone: tzinfo) -> None:

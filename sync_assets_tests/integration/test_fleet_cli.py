@@ -108,7 +108,11 @@ def test_what_changed_is_told_in_one_line_each(site: FleetSite) -> None:
     assert f"my: dropped {account(site)}" in log.out
     assert f"my: revoked {account(site)}: SELECT on table 订单.明细 with grant option" in log.out
     net = site.command("fleet", "changes", "prod", "--from", yesterday)
-    assert account(site) not in net.out, "it came and went between the two moments"
+    assert f"my: dropped {account(site)}" in net.out, "from the first look on: it was there then"
+    assert "added" not in net.out, "what was there at the first look is no change"
+    assert "(note) my: its first look was at" in net.out
+    one = site.command("fleet", "changes", "prod", "--from", yesterday, "-i", "my").out
+    assert one.splitlines()[1:] == net.out.splitlines()[1:]
 
 
 def test_sizes_gaps_and_periods(site: FleetSite) -> None:
@@ -125,6 +129,56 @@ def test_sizes_gaps_and_periods(site: FleetSite) -> None:
     assert "is not over" in day.out
     assert site.command("fleet", "aggregate", "prod", "--period", "weekly:2026-11-16").code == 2
     assert site.command("fleet", "aggregate", "prod").code == 2
+
+
+def test_a_fleet_that_was_never_looked_at_says_so_and_what_to_do(site: FleetSite) -> None:
+    gaps = site.command("fleet", "gaps", "prod")
+    assert gaps.code == 0
+    assert "never looked at: down, my, pg\n  -> sync-assets fleet collect prod accounts" in gaps.out
+    changes = site.command("fleet", "changes", "prod", "--from", str(TODAY - timedelta(days=2)))
+    assert "0 changes" in changes.out
+    assert "my: its accounts were never read" in changes.out
+    for what in ("accounts", "capacity"):
+        report = site.command("report", "prod", what)
+        assert report.code == 2
+        assert "nothing is known of the fleet prod yet" in report.err
+        assert "-> sync-assets fleet collect prod accounts, and the same with capacity" in report.err
+
+
+def test_the_list_says_what_the_newest_try_came_to(site: FleetSite) -> None:
+    """A wrong password on one of two: it is told beside the instance, not only where gaps are asked for."""
+    site.write("my", "pg")
+    site.servers["pg"].execute(f"alter user \"{site.user}\" password 'another'")
+    said = site.command("fleet", "collect", "prod", "accounts")
+    assert said.code == 2
+    assert "check user and password" in said.out
+    listed = site.command("fleet", "list", "prod").out
+    assert re.search(r"^pg .*accounts missing: auth", listed, re.M), listed
+    assert not re.search(r"^my .*missing", listed, re.M), listed
+
+
+def test_a_day_of_the_past_is_answered_with_the_first_that_is_known(site: FleetSite) -> None:
+    since, before = TODAY - timedelta(days=5), TODAY - timedelta(days=9)
+    site.write(text=site.yaml("my").replace("name: my,", f"name: my, adopted_on: {since},"))
+    site.command("fleet", "collect", "prod", "accounts")
+    shown = site.command("fleet", "show", "prod", "my", "--on", str(since))
+    assert shown.code == 2
+    assert f"-> its first look was at {TODAY}" in shown.err
+    for what in ("accounts", "capacity"):
+        report = site.command("report", "prod", what, "--on", str(before))
+        assert report.code == 2
+        assert f"no instance belongs to the fleet prod on {before}" in report.err
+        assert f"-> its first instance was adopted on {since}: give a later day" in report.err
+    assert site.command("report", "prod", "capacity", "--on", str(TODAY + timedelta(days=1))).code == 2
+
+
+def test_a_privilege_that_nobody_has_may_be_a_slip_of_the_keys(site: FleetSite) -> None:
+    site.write("my")
+    site.command("fleet", "collect", "prod", "accounts")
+    asked = ["fleet", "who", "prod", "-i", "my", "--path", "订单.明细", "--privilege"]
+    assert "(note) nobody holds any right named SELEC here" in site.command(*asked, "selec").out
+    assert "(note)" not in site.command(*asked, "select").out
+    assert site.command(*asked, " ").code == 2
 
 
 def test_days_before_the_first_look_are_not_observed_yet_and_no_gaps(site: FleetSite) -> None:

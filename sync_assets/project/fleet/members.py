@@ -6,7 +6,7 @@ nobody else's. Dials nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
@@ -20,7 +20,7 @@ from sync_assets.project.fleet_spec import DatabaseFleetSpec, FleetInstance
 from sync_assets.project.spec import MySQL, Postgres
 from sync_assets.store.address import is_host
 from sync_assets.store.control import PostgresStore
-from sync_assets.store.fleet.instances import InstanceStore, Listed
+from sync_assets.store.fleet.instances import InstanceStore, Listed, Span
 from sync_assets.store.secrets import expand, opener
 
 PORTS = {"mysql": 3306, "postgres": 5432, "sqlserver": 1433, "oracle": 1521}
@@ -30,8 +30,9 @@ _HOME = {"postgres": "postgres"}  # libpq would take a database of the user's na
 @dataclass(frozen=True, slots=True)
 class Member:
     """One instance. `adopted_on` is None until it was adopted; `retired_on` is the first day on which it does not
-    belong any more. `address` is for people: host:port without a secret, "" where that is not known. `known_on` is the
-    day on which it was adopted here, which may be long after `adopted_on`; None where that was not written down."""
+    belong any more. `address` is for people: host:port without a secret, "" where that is not known. `kept`: the
+    control database has it. `known_on` is the day since when, which may be long after `adopted_on`; None where that was
+    not written down."""
 
     name: str
     title: str
@@ -42,6 +43,7 @@ class Member:
     adopted_on: date | None = None
     retired_on: date | None = None
     known_on: date | None = None
+    kept: bool = False
 
     @property
     def args(self) -> ConnectionArgs:
@@ -54,7 +56,7 @@ class Member:
 
     def known(self, day: date) -> bool:
         """Whether anything of that day could have been observed here, had anybody tried."""
-        return self.known_on is None or self.known_on <= day
+        return self.kept and (self.known_on is None or self.known_on <= day)
 
     @property
     def unobserved(self) -> date | None:
@@ -75,8 +77,18 @@ def members(project: Project, fleet: PlacedFleet, store: PostgresStore) -> Mappi
     return dict(sorted(found.items()))
 
 
+def nobody(fleet: PlacedFleet, day: date, spans: Mapping[str, Sequence[Span]]) -> Stop:
+    """What to say of a day on which the fleet has no instance."""
+    began = min((span.adopted_on for some in spans.values() for span in some), default=None)
+    if began is None:
+        hint = f"sync-assets fleet collect {fleet.name} accounts, and the same with capacity"
+        return Stop(f"nothing is known of the fleet {fleet.name} yet", hint=hint, code="unknown")
+    hint = f"its first instance was adopted on {began}: give a later day" if day < began else "all of them have left it"
+    return Stop(f"no instance belongs to the fleet {fleet.name} on {day}", hint=hint, code="unknown")
+
+
 def _dated(member: Member, kept: Listed) -> Member:
-    return replace(member, adopted_on=kept.adopted_on, retired_on=kept.retired_on, known_on=kept.known_on)
+    return replace(member, adopted_on=kept.adopted_on, retired_on=kept.retired_on, known_on=kept.known_on, kept=True)
 
 
 def of_yaml(project: Project, fleet: PlacedFleet, one: FleetInstance) -> Member:

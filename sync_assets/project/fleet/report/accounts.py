@@ -29,12 +29,13 @@ from sync_assets.fleet.model import (
 from sync_assets.fleet.periods import local_day
 from sync_assets.fleet.rules.documents import RuleClass, RuleKind
 from sync_assets.project.deployment import PlacedFleet, Project
-from sync_assets.project.fleet.members import Member, members
+from sync_assets.project.fleet.members import Member, members, nobody
 from sync_assets.store.control import PostgresStore
 from sync_assets.store.fleet import looks
 from sync_assets.store.fleet.accounts import AccountStore, AsOf, Logged, Newest
 from sync_assets.store.fleet.capacity import CapacityStore
 from sync_assets.store.fleet.classes import Assigned, ClassStore, NotDecided, Standing
+from sync_assets.store.fleet.instances import InstanceStore
 
 CHANGES_DAYS = 7
 MOST_CHANGES = 10_000  # of one instance; the oldest of them
@@ -113,9 +114,13 @@ class AccountReport:
 def account_report(
     project: Project, fleet: PlacedFleet, store: PostgresStore, at: datetime, day: date, past: bool
 ) -> AccountReport:
-    """What was known at a moment of the instances that belong to the fleet on `day`."""
+    """What was known at a moment of the instances that belong to the fleet on `day`. Raises `Stop` where none does."""
     gathering = _Gathering(fleet, store, at, past)
-    here = [one for one in members(project, fleet, store).values() if one.belongs(day)]
+    spans = InstanceStore(store.sessions).spans(fleet.name)
+    known = members(project, fleet, store)
+    here = [one for name, one in known.items() if any(span.covers(day) for span in spans.get(name, ()))]
+    if not here:
+        raise nobody(fleet, day, spans)
     classes = ClassStore(store.sessions)
     versions = set() if past else {one.version for one in gathering.standing.values()}
     titles = {code: c for v in sorted(versions) for code, c in classes.rules(fleet.name, v).classes.items()}

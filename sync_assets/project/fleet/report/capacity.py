@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sync_assets.engine.errors import Stop
 from sync_assets.fleet.capacity import DatabaseDay, Gap, InstanceDay
 from sync_assets.fleet.forecast import WINDOW_DAYS, Forecast, forecast
 from sync_assets.fleet.model import TableSize
 from sync_assets.project.deployment import PlacedFleet, Project
-from sync_assets.project.fleet.members import Member, members
+from sync_assets.project.fleet.members import Member, members, nobody
 from sync_assets.project.fleet.report.text import stretches, visible
 from sync_assets.store.control import PostgresStore
 from sync_assets.store.fleet.capacity import CapacityStore
@@ -136,9 +135,6 @@ def capacity_report(
     for one in sizes.series(fleet.name, first, until):
         series[one.instance].append(one)
     spans = InstanceStore(store.sessions).spans(fleet.name)
-    if not spans:
-        hint = f"sync-assets fleet collect {fleet.name} capacity"
-        raise Stop(f"nothing is known of the fleet {fleet.name} yet", hint=hint, code="unknown")
     window = [first + timedelta(days=n) for n in range((until - first).days)]
     here = {name: [d for d in window if _covers(some, d)] for name, some in spans.items()}
     gaps = {(g.instance, g.day): g for g in sizes.gaps(fleet.name, kind="capacity", first=first, until=until)}
@@ -147,6 +143,8 @@ def capacity_report(
         for name, days in sorted(here.items())
         if days and name in known
     )
+    if not instances:
+        raise nobody(fleet, day, spans)
     totals = tuple(_totals(window, instances, here))
     return CapacityReport(
         fleet,

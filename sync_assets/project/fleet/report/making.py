@@ -41,6 +41,12 @@ def report(
     return accounts_page.accounts_page(found, words) if form == "html" else table_file.accounts_table(found)
 
 
+def look_at(path: Path) -> None:
+    """That its folder is there, before anybody works for it. Raises `Stop`."""
+    if not path.parent.is_dir():
+        raise _unwritable(path, "there is no such folder")
+
+
 def put(path: Path, text: str) -> None:
     """Write a file whole, in place of one that is there; readable for its owner alone. Raises `Stop`."""
     try:
@@ -49,5 +55,9 @@ def put(path: Path, text: str) -> None:
             file.write(text)
         Path(name).replace(path)
     except OSError as error:
-        hint = "name a folder that exists and may be written"
-        raise Stop(f"{path} cannot be written: {error.strerror}", hint=hint, code="file") from error
+        raise _unwritable(path, str(error.strerror)) from error
+
+
+def _unwritable(path: Path, why: str) -> Stop:
+    hint = "name a folder that exists and may be written"
+    return Stop(f"{path} cannot be written: {why}", hint=hint, code="file")

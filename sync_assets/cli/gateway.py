@@ -24,14 +24,21 @@ _DAY = 86400
 @click.option("--cert-key", type=click.Path(path_type=Path), help="Its private key in PEM.")
 @click.option("--proxy", "proxies", multiple=True, help="Address of a proxy whose X-Forwarded headers are believed.")
 @click.option("--insecure", is_flag=True, help="Plain HTTP beyond this machine, where others can read the keys.")
+@click.option("--signed-only", is_flag=True, help="Take calls that are signed with a key, and no key itself.")
 def serve(
-    host: str, port: int, cert: Path | None, cert_key: Path | None, proxies: tuple[str, ...], insecure: bool
+    host: str,
+    port: int,
+    cert: Path | None,
+    cert_key: Path | None,
+    proxies: tuple[str, ...],
+    insecure: bool,
+    signed_only: bool,
 ) -> int:
     """Start the HTTP gateway of this installation; other installations and people call it with keys and logins."""
     from sync_assets.gateway.serve import serve as run
     from sync_assets.gateway.settings import Settings
 
-    run(Settings(host, port, cert, cert_key, proxies, insecure))
+    run(Settings(host, port, cert, cert_key, proxies, insecure, signed_only=signed_only))
     return 0
 
 
@@ -59,7 +66,7 @@ def create_key(name: str, scopes: tuple[str, ...], days: float, forever: bool) -
 
 @keys.command("list")
 def list_keys() -> int:
-    """List the keys: names, scopes and dates; never a key."""
+    """List the keys: names, scopes, dates, and for which installation each speaks; never a key."""
     from sync_assets.cli import show
     from sync_assets.store.control import open_store
     from sync_assets.store.gateway.keys import Keys
@@ -70,10 +77,11 @@ def list_keys() -> int:
         print("there are no keys yet: sync-assets keys create NAME --scope read")
         return 0
     rows = [
-        [e.key_id, e.name, " ".join(e.scopes), *map(_at, (e.created_at, e.expires_at, e.revoked_at, e.last_used_at))]
+        [e.key_id, e.name, " ".join(e.scopes), *map(_at, (e.created_at, e.expires_at, e.revoked_at, e.last_used_at)),
+         e.origin or ""]
         for e in entries
-    ]
-    show.table(["id", "name", "scopes", "created (UTC)", "expires", "revoked", "last used"], rows)
+    ]  # fmt: skip
+    show.table(["id", "name", "scopes", "created (UTC)", "expires", "revoked", "last used", "speaks for"], rows)
     return 0
 
 
@@ -87,6 +95,19 @@ def revoke_key(key_id: str) -> int:
     with open_store() as store:
         name = Keys(store.sessions).revoke(key_id, by=_me())
     print(f"revoked: {key_id} ({name})")
+    return 0
+
+
+@keys.command("release")
+@click.argument("name")
+def release_key(name: str) -> int:
+    """Forget for which installation the key NAME speaks: it is bound anew to the next in whose name it writes."""
+    from sync_assets.store.control import open_store
+    from sync_assets.store.gateway.origins import Origins
+
+    with open_store() as store:
+        origin = Origins(store.sessions).release(f"key:{name}", by=_me())
+    print(f"released: {name} ({origin})")
     return 0
 
 

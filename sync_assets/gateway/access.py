@@ -21,6 +21,7 @@ from starlette.requests import Request
 
 from sync_assets.engine.errors import SyncError
 from sync_assets.gateway.refusal import Refused, missing, of_error, stranger
+from sync_assets.gateway.signed import GUESSING, Signatures, is_signed, unsigned
 from sync_assets.store.gateway import scopes as rights
 from sync_assets.store.gateway.scopes import Action
 
@@ -35,7 +36,7 @@ OPEN = ("/health", "/ready", "/api/v1/auth/login", "/api/v1/auth/refresh", "/api
 OPEN_BELOW = ("/pages/login", "/pages/static/")
 _OWN_RULE = ("/metrics",)  # asks for the caller itself
 _REMEMBERED = 10_000
-_GUESSING = "too many wrong credentials"
+_KEY = "sak_"
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -104,6 +105,7 @@ class Gatekeeper:
         self._app = app
         self._services = services
         self._strangers = strangers
+        self._signatures = Signatures(strangers)
         self._counted: OrderedDict[bytes, None] = OrderedDict()  # credentials, as digests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,21 +126,32 @@ class Gatekeeper:
             return
         if given is None:
             raise stranger()
-        caller = await self._recognised(given[0], (scope.get("client") or ("", 0))[0])
-        if given[1] and scope["method"] not in _SAFE:
+        address = (scope.get("client") or ("", 0))[0]
+        caller = await (self._signer if given.signed else self._recognised)(scope, given.text, address)
+        if given.cookie and scope["method"] not in _SAFE:
             _check_same_site(headers)
         scope.setdefault("state", {})["caller"] = caller
 
-    async def _recognised(self, text: str, address: str) -> Caller:
+    async def _signer(self, scope: Scope, header: str, address: str) -> Caller:
+        """Raises 401, 429."""
+        try:
+            found = await self._signatures.signer(self._services.signed, scope, header, address)
+        except SyncError as error:
+            raise of_error(error) from None
+        return Caller(found.name, found.scopes)
+
+    async def _recognised(self, _: Scope, text: str, address: str) -> Caller:
         """Raises 401; 429 for an address that has guessed too often, but not for a credential that has counted before:
         others may share the address."""
+        if self._services.settings.signed_only and text.startswith(_KEY):
+            raise unsigned()
         mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
         if mark not in self._counted:
-            self._strangers.look(address, _GUESSING)
+            self._strangers.look(address, GUESSING)
         caller = await anyio.to_thread.run_sync(self._known, text)
         if caller is None:
             self._counted.pop(mark, None)
-            self._strangers.take(address, _GUESSING)
+            self._strangers.take(address, GUESSING)
             raise stranger()
         self._counted[mark] = None
         self._counted.move_to_end(mark)
@@ -148,7 +161,7 @@ class Gatekeeper:
 
     def _known(self, text: str) -> Caller | None:
         try:
-            if text.startswith("sak_"):
+            if text.startswith(_KEY):
                 found = self._services.keys.find(text)
                 return Caller(*found) if found else None
             login = self._services.tokens.read(text)
@@ -158,19 +171,30 @@ class Gatekeeper:
         return Caller(login[0], scopes, "user") if login and scopes is not None else None
 
 
-def credential(headers: Headers) -> tuple[str, bool] | None:
-    """The key or token of a request, and whether a cookie brought it. Headers that contradict each other bring none."""
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a caller shows: a key or token, or with `signed` the header of a signed call; `cookie`: a browser did."""
+
+    text: str
+    signed: bool = False
+    cookie: bool = False
+
+
+def credential(headers: Headers) -> Given | None:
+    """What a request brings to say whose it is. Headers that contradict each other bring nothing that counts."""
     sent = headers.getlist("authorization")
     keys = headers.getlist("x-api-key")
     if len(sent) + len(keys) > 1:
-        return ("", False)
+        return Given("")
+    if sent and is_signed(sent[0]):
+        return Given(sent[0], signed=True)
     if sent:
         kind, _, value = sent[0].partition(" ")
-        return (value.strip() if kind.lower() == "bearer" else "", False)
+        return Given(value.strip() if kind.lower() == "bearer" else "")
     if keys:
-        return keys[0], False
+        return Given(keys[0])
     cookie = _cookie(headers)
-    return (cookie, True) if cookie else None
+    return Given(cookie, cookie=True) if cookie else None
 
 
 def _cookie(headers: Headers) -> str:

@@ -1,6 +1,7 @@
 """The gateway put together: what stands around every request, then the endpoints. Must not import Dagster.
 
-From the outside in: headers, proxies that are trusted, id and log, who calls, how often, how much, audit.
+From the outside in: headers, proxies that are trusted, id and log, who calls, how often, how much, whether
+it is what was signed, audit.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from sync_assets.gateway.logging import Watched
 from sync_assets.gateway.openapi import describe
 from sync_assets.gateway.pages.shown import Shown
 from sync_assets.gateway.refusal import Refused, of_error
+from sync_assets.gateway.signed import Sealed
 
 if TYPE_CHECKING:
     from sync_assets.gateway.services import Services
@@ -70,6 +72,7 @@ def _around(settings: Settings, services: Services, meters: metrics.Meters) -> l
         Middleware(Gatekeeper, services=services, strangers=strangers),
         Middleware(Paced, buckets=calls),
         Middleware(Bounded, limits=limits),
+        Middleware(Sealed),
         Middleware(Audited, services=services),
     ]
 

@@ -94,7 +94,7 @@ class Bounded:
         except Refused as refused:
             await refused.send(scope, receive, send)
         else:
-            await self._app(_inflated(scope, len(body)), _again(body, receive), _Answer(send, self._limits.answer))
+            await self._app(_inflated(scope, len(body)), again(body, receive), _Answer(send, self._limits.answer))
         finally:
             self._held -= sum(held)
 
@@ -201,7 +201,7 @@ def _inflated(scope: Scope, size: int) -> Scope:
     return scope
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
+def again(body: bytes, receive: Receive) -> Receive:
     """Gives the body that was read, then what comes after it."""
     first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 

@@ -16,6 +16,11 @@ _ALWAYS = {400: "wrong request", 408: "too slow", 413: "too large", 415: "unknow
 _GUARDED = {401: "no or wrong credentials", 403: "not allowed", 404: "unknown, or not yours", 409: "goes on already"}
 _SCHEMES = {
     "key": {"type": "http", "scheme": "bearer", "description": "an API key, or an access token of a login"},
+    "signed": {
+        "type": "http",
+        "scheme": "sync",
+        "description": "A call signed with the private half of an API key, which is not sent: docs/how-to/gateway.md.",
+    },
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")

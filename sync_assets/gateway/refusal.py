@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 
 _MISSING = "there is no such thing, or not for you"
 _STRANGER = "credentials are missing or do not count"
+WHO = {"WWW-Authenticate": 'Bearer realm="sync_assets", Sync realm="sync_assets"'}
 _STORE = ("login", "42501", "42P01", "3F000")  # the control database needs a person; the caller can do nothing
 
 
 class Refusal(BaseModel):
-    """What every status from 400 on brings."""
+    """What every status from 400 on brings. `code` and `seconds`: what a signer has to know of a 401."""
 
     error: str
     sync_id: str | None = None
+    code: str | None = None
+    seconds: int | None = None
 
 
 class Refused(HTTPException):
@@ -53,7 +56,7 @@ def missing() -> Refused:
 
 def stranger() -> Refused:
     """401: one text for all reasons."""
-    return Refused(401, _STRANGER, {"WWW-Authenticate": 'Bearer realm="sync_assets"'})
+    return Refused(401, _STRANGER, WHO)
 
 
 def busy(text: str, after: float) -> Refused:

@@ -18,6 +18,8 @@ from sync_assets.gateway.settings import Settings
 from sync_assets.gateway.tokens import Tokens
 from sync_assets.store.gateway.audit import SQL
 from sync_assets.store.gateway.keys import Keys
+from sync_assets.store.gateway.origins import Origins
+from sync_assets.store.gateway.signed import SignedCalls
 from sync_assets.store.gateway.users import Users
 from sync_assets.store.keyring import KeyRing, grow, read_ring
 
@@ -48,6 +50,14 @@ class Services:
     @cached_property
     def keys(self) -> Keys:
         return Keys(self.store.sessions)
+
+    @cached_property
+    def signed(self) -> SignedCalls:
+        return SignedCalls(self.store.sessions)
+
+    @cached_property
+    def origins(self) -> Origins:
+        return Origins(self.store.sessions)
 
     @cached_property
     def users(self) -> Users:

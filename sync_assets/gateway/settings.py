@@ -42,6 +42,7 @@ class Settings:
     insecure: bool = False  # plain HTTP beyond loopback
     access_seconds: int = 600
     refresh_seconds: int = 30 * 86400
+    signed_only: bool = False  # API keys are not taken, only calls signed with them; logins are
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:

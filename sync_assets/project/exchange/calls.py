@@ -1,17 +1,20 @@
 """One call to another installation over HTTP: bytes out, the envelope in, every failure sorted by what is to be done.
 
 Tried again with the same idempotency key while trouble passes: no connection, no answer, 429, 5xx. Nothing is followed,
-nothing is taken from the environment, what is read is limited. Must not know the protocol's entities.
+nothing is taken from the environment, what is read is limited. A key of our kind signs each attempt and is never sent,
+whatever the peer answers; another is sent as it is. Must not know the protocol's entities.
 """
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import logging
 import random
 import re
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -20,6 +23,7 @@ import httpcore
 import httpx
 
 from sync_assets.engine.errors import RejectRow, Retry, Stop, SyncError, TooLarge, Unclear
+from sync_assets.exchange import signing
 from sync_assets.project.exchange.network import Network, Resolver, checked_url, guarded_backend
 
 SECONDS = 15.0  # without a byte
@@ -63,6 +67,7 @@ class Line:
     resolver: Resolver | None = None
     seconds: float = SECONDS
     jitter: Callable[[], float] = random.random
+    now: Callable[[], float] = time.time  # seconds since 1970, for what is signed
     _client: httpx.Client = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -99,9 +104,12 @@ class Line:
 
     def _once(self, call: Call) -> Any:
         where = f"{self._where}, {call.path}"
+        plain = None if call.body is None else encoded(call.body)
+        content = gzip.compress(plain, 1, mtime=0) if plain is not None and call.packed else plain
+        headers = self._headers(call) | self._credentials(call, plain or b"")
         try:
             with self._client.stream(
-                call.method, f"{self.url}/{call.path}", content=_content(call), headers=self._headers(call)
+                call.method, f"{self.url}/{call.path}", content=content, headers=headers
             ) as answer:
                 body = self._read(answer, call, where)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
@@ -119,13 +127,22 @@ class Line:
         return bytes(held)
 
     def _headers(self, call: Call) -> dict[str, str]:
-        headers = {"Authorization": f"Bearer {self.open_key()}"} if self.open_key else {}
+        headers = {}
         if call.body is not None:
             headers["Content-Type"] = "application/json"
         if call.packed:
             headers["Content-Encoding"] = "gzip"
         more = {"X-Sync-Origin": self.origin, "Idempotency-Key": call.key, "X-Sync-Id": call.sync_id}
         return headers | {name: value for name, value in more.items() if value}
+
+    def _credentials(self, call: Call, plain: bytes) -> dict[str, str]:
+        """A signature of this attempt, with a key of our kind; another key itself."""
+        key = self.open_key() if self.open_key else ""
+        if not signing.can_sign(key):
+            return {"Authorization": f"Bearer {key}"} if self.open_key else {}
+        head = signing.Head(call.method, f"{signing.BASE}/{call.path}", self.origin, call.sync_id, call.key)
+        digest = hashlib.sha256(plain).hexdigest()
+        return {"Authorization": signing.sign(key, head, digest=digest, time=int(self.now()))}
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:
@@ -135,13 +152,6 @@ def encoded(body: Mapping[str, Any]) -> bytes:
     except (UnicodeEncodeError, ValueError):
         hint = "correct it here first"
         raise RejectRow("a text or number cannot be sent as it is", hint=hint, code="encoding") from None
-
-
-def _content(call: Call) -> bytes | None:
-    if call.body is None:
-        return None
-    raw = encoded(call.body)
-    return gzip.compress(raw, 1, mtime=0) if call.packed else raw
 
 
 def _tls(ca: str | None, where: str) -> ssl.SSLContext:
@@ -167,7 +177,7 @@ def _transport(backend: httpcore.NetworkBackend, tls: ssl.SSLContext) -> httpx.H
 def _data(answer: httpx.Response, body: bytes, call: Call, where: str) -> Any:
     said = _json(body)
     if not answer.is_success:
-        _refused(answer, said if isinstance(said, dict) else {}, where)
+        _refused(answer, said if isinstance(said, dict) else {}, call, where)
     if not isinstance(said, dict) or said.get("code") not in ("OK", None):
         raise _silent(f"{where}: the answer is not of this protocol", write=call.write)
     return said.get("data")
@@ -180,12 +190,11 @@ def _json(body: bytes) -> Any:
         return None
 
 
-def _refused(answer: httpx.Response, said: Mapping[str, Any], where: str) -> NoReturn:
+def _refused(answer: httpx.Response, said: Mapping[str, Any], call: Call, where: str) -> NoReturn:
     status = answer.status_code
     what = f"{where}: HTTP {status}"
     if status in (401, 403):
-        hint = "check the key: is it whole, in time, and does its scope hold this repository and action?"
-        raise Stop(f"{what}, our key does not count", hint=hint, code=f"http_{status}")
+        raise _denied(status, said, call, what)
     if answer.is_redirect or status < 400:
         hint = "write the address that it leads to"
         raise Stop(f"{what}, the peer leads elsewhere, which is not followed", hint=hint, code="redirect")
@@ -194,6 +203,18 @@ def _refused(answer: httpx.Response, said: Mapping[str, Any], where: str) -> NoR
     if status in (408, 425, 429) or status >= 500:
         raise Retry(what, after=_patience(answer), hint="look at the peer's log", code=f"http_{status}")
     raise RejectRow(f"{what}, the peer refuses this", hint="look at the peer's log", code=_code(status, said))
+
+
+def _denied(status: int, said: Mapping[str, Any], call: Call, what: str) -> SyncError:
+    code, ahead = said.get("code"), said.get("seconds")
+    if code == "clock" and isinstance(ahead, int):
+        differs = f"our clock is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} the peer's"
+        hint = f"set the clocks of both by NTP; {signing.WINDOW} s are allowed"
+        return Stop(f"{what}, {differs}", hint=hint, code="clock")
+    if code == "replayed":  # a proxy between has sent it twice, and lost the answer to the first
+        return _silent(f"{what}, the call arrived twice", write=call.write)
+    hint = "check the key: is it whole, in time, and does its scope hold this repository and action? is it ours alone?"
+    return Stop(f"{what}, our key does not count", hint=hint, code=f"http_{status}")
 
 
 def _code(status: int, said: Mapping[str, Any]) -> str:

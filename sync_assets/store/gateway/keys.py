@@ -1,6 +1,7 @@
 """API keys: `sak_<id>_<secret>`. The id is shown and looked up, the secret has 256 random bits and is kept as sha256.
 
-A plain digest is enough for random secrets: there is nothing to guess from. Must not know HTTP.
+A plain digest is enough for random secrets: there is nothing to guess from. Kept besides is the public half, which
+proves calls signed with the key: who steals the table can neither show a key nor sign a call. Must not know HTTP.
 """
 
 from __future__ import annotations
@@ -8,20 +9,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sync_assets.engine.errors import Stop
+from sync_assets.exchange import signing
 from sync_assets.store.control import storable
 from sync_assets.store.gateway.audit import SQL, Act, note
 from sync_assets.store.gateway.scopes import checked
 from sync_assets.store.secrets import Secret
 from sync_assets.store.session import Cursor, Sessions
-
-_KEY = re.compile(r"sak_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,7 @@ class KeyEntry:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    origin: str | None = None  # the installation that it speaks for
 
 
 class Keys:
@@ -51,7 +51,10 @@ class Keys:
         """
         key_id, secret, granted = secrets.token_hex(6), secrets.token_urlsafe(32), checked(scopes)
         key = f"sak_{key_id}_{secret}"
-        values = {"key_id": key_id, "name": storable(name), "digest": _digest(key), "seconds": seconds, "by": by}
+        values = {
+            "key_id": key_id, "name": storable(name), "digest": _digest(key), "verifier": signing.verifier(key),
+            "seconds": seconds, "by": by,
+        }  # fmt: skip
 
         def add(cursor: Cursor) -> None:
             if not name or cursor.execute(SQL["name_taken"], values).fetchone():
@@ -64,7 +67,7 @@ class Keys:
 
     def find(self, key: str) -> tuple[str, tuple[str, ...]] | None:
         """Name and scopes of a key that counts now."""
-        parts = _KEY.fullmatch(key)
+        parts = signing.API_KEY.fullmatch(key)
         if parts is None:
             return None
         values = {"key_id": parts[1]}
@@ -81,7 +84,7 @@ class Keys:
 
     def entries(self) -> Sequence[KeyEntry]:
         rows = self._sessions.run(lambda cursor: cursor.execute(SQL["keys"]).fetchall())
-        return [KeyEntry(key_id, name, tuple(scopes), *times) for key_id, name, scopes, *times in rows]
+        return [KeyEntry(key_id, name, tuple(scopes), *rest) for key_id, name, scopes, *rest in rows]
 
     def revoke(self, key_id: str, *, by: str = "") -> str:
         """End a key by its id; its name is returned. Raises `Stop` where no such key counts."""

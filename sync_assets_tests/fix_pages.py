@@ -28,6 +28,7 @@ from sync_assets.exchange.work import (
     Direction,
     DocumentOutcome,
     Order,
+    Sight,
     SyncState,
     SyncStatus,
     Unit,
@@ -35,6 +36,7 @@ from sync_assets.exchange.work import (
 )
 from sync_assets.gateway.access import COOKIE, Caller
 from sync_assets.gateway.door import Signed
+from sync_assets.gateway.exchanging import sight
 from sync_assets.gateway.pages import router
 from sync_assets.gateway.pages.desk import PeerChoice
 from sync_assets.gateway.pages.shown import Shown
@@ -94,11 +96,13 @@ class Book:
     def units(self, sync_id: str) -> list[Unit]:
         return self.outcomes.get(sync_id, [])
 
-    def recent(self, *, direction: Direction | None = None, peer: str | None = None, limit: int = 50,
-               repository_id: Id | None = None) -> list[SyncState]:  # fmt: skip
+    def recent(self, *, direction: Direction | None = None, peer: str | None = None, sight: Sight | None = None,
+               limit: int = 50, repository_id: Id | None = None) -> list[SyncState]:  # fmt: skip
         return [
-            s for s in self.states.values() if direction in (None, s.order.direction) and peer in (None, s.order.peer)
-        ][:limit]
+            s for s in self.states.values()
+            if direction in (None, s.order.direction) and peer in (None, s.order.peer)
+            and (sight is None or s.order.repository_id in sight.repositories)
+        ][:limit]  # fmt: skip
 
 
 @dataclass
@@ -151,6 +155,9 @@ class HandDesk:
 
     def may_see(self, caller: Caller, state: SyncState) -> bool:
         return caller.may("read", state.order.repository_id)
+
+    def sight(self, caller: Caller) -> Sight | None:
+        return sight(caller)
 
     def may_start(self, caller: Caller, order: Order) -> bool:
         wanted: tuple[Action, ...] = ("read", "write", *(("clear",) if order.replace else ()))

@@ -120,6 +120,14 @@ class Event:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Of which syncs somebody may know: pushes of these repositories of ours, and what he asked for himself."""
+
+    asker: str
+    repositories: frozenset[Id]
+
+
 class SyncStore(Protocol):
     """Syncs in the control database. `start` raises `AlreadyRunning` (a Stop, with `sync_id`) while one of the same
     repository, direction and peer is in progress by a living process."""
@@ -156,11 +164,13 @@ class SyncStore(Protocol):
 
     def units(self, sync_id: str) -> Sequence[Unit]: ...
 
+    # `sight`: what is beyond it is not counted by `limit`; None: everything
+
     def events(self, *, repository_id: Id | None = None, direction: Direction | None = None,
-               limit: int = 50) -> Sequence[Event]: ...  # fmt: skip
+               sight: Sight | None = None, limit: int = 50) -> Sequence[Event]: ...  # fmt: skip
 
     def recent(self, *, repository_id: Id | None = None, direction: Direction | None = None, peer: str | None = None,
-               limit: int = 50) -> Sequence[SyncState]: ...  # fmt: skip
+               sight: Sight | None = None, limit: int = 50) -> Sequence[SyncState]: ...  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +182,7 @@ class PeerFacts:
     staged_clear: bool = False
     paged_export: bool = False
     usages: bool = True
+    uids: bool = False  # it keeps the uids of things and tells them
 
 
 class Peer(Protocol):

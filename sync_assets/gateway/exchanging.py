@@ -17,8 +17,10 @@ from sync_assets.engine.errors import Fenced, Retry, Stop, SyncError
 from sync_assets.engine.holder import holder_name
 from sync_assets.exchange import engine
 from sync_assets.exchange.model import Id
-from sync_assets.exchange.work import AlreadyRunning, Direction, Order, Peer, SyncState, SyncStatus
+from sync_assets.exchange.work import AlreadyRunning, Direction, Order, Peer, Sight, SyncState, SyncStatus
 from sync_assets.gateway.access import Caller
+from sync_assets.store.gateway import scopes as rights
+from sync_assets.store.gateway.scopes import Action
 
 if TYPE_CHECKING:
     from sync_assets.gateway.services import Services
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8  # syncs; each holds a connection to the control database and one to its peer
 LOOK = 60.0  # seconds between two looks for syncs whose process has died
+_LOOKING: tuple[Action, ...] = ("read", "write")
 _FAREWELL = 10.0  # seconds for syncs at work to come to the end of a call
 _log = logging.getLogger(__name__)
 Peers = Mapping[str, "PlacedPeer"]
@@ -183,8 +186,22 @@ def must_start(caller: Caller, order: Order) -> None:
         caller.must("clear", where)
 
 
+def may_look(caller: Caller) -> bool:
+    """Whether there can be any sync that this caller may see: one of a repository that he reads, or his own."""
+    return caller.admin or any(rights.somewhere(caller.scopes, action) for action in _LOOKING)
+
+
+def sight(caller: Caller) -> Sight | None:
+    """Which syncs may be told to this caller; None for all. Of a push the repository is ours, of a pull the peer's:
+    that is for those who may read everything."""
+    if rights.everywhere(caller.scopes, "read"):
+        return None
+    return Sight(str(caller), rights.named(caller.scopes, "read"))
+
+
 def may_see(caller: Caller, order: Order) -> bool:
-    """Whether a sync may be told to this caller: of a push the repository is ours, of a pull the peer's."""
-    if order.asked_by == str(caller) or caller.admin:
+    """Whether a sync may be told to this caller."""
+    seen = sight(caller)
+    if seen is None or order.asked_by == seen.asker:
         return True
-    return caller.may("read", order.repository_id if order.direction is Direction.PUSH else 0)
+    return order.direction is Direction.PUSH and order.repository_id in seen.repositories

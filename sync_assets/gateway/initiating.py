@@ -11,15 +11,15 @@ from dataclasses import replace as changed
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as InPath
 from pydantic import BaseModel, Field
 
 from sync_assets.exchange.work import Direction, Event, Order, SyncState, SyncStatus, Unit, UnitStatus
 from sync_assets.gateway.access import Caller, allowed, caller_of
 from sync_assets.gateway.envelope import Ok
-from sync_assets.gateway.exchanging import may_see, must_start
-from sync_assets.gateway.refusal import missing
+from sync_assets.gateway.exchanging import may_look, may_see, must_start, sight
+from sync_assets.gateway.refusal import Refused, missing
 from sync_assets.gateway.wire import Id, Reference
 
 if TYPE_CHECKING:
@@ -28,6 +28,17 @@ if TYPE_CHECKING:
 _EVENTS = 500
 Anybody = Annotated[Caller, Depends(caller_of)]
 Writer = Annotated[Caller, Depends(allowed("write"))]
+
+
+def _onlooker(request: Request) -> Caller:
+    """A caller who may see some sync. Raises 401, 403."""
+    caller = caller_of(request)
+    if not may_look(caller):
+        raise Refused(403, "this needs the scope read, or write for syncs of your own")
+    return caller
+
+
+Onlooker = Annotated[Caller, Depends(_onlooker)]
 Target = Annotated[str, Field(min_length=1, max_length=2048)]
 Chosen = Annotated[list[Reference], Field(max_length=100_000)]
 SyncId = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -167,7 +178,7 @@ def _add_looks(routes: APIRouter, services: Services) -> None:
     syncs = services.syncs
 
     @routes.get("/status/{sync_id}", response_model=Ok[StatusOut], response_model_exclude_none=False)
-    def status(sync_id: SyncId, caller: Anybody, response: Response, tasks: bool = False) -> Ok[StatusOut]:
+    def status(sync_id: SyncId, caller: Onlooker, response: Response, tasks: bool = False) -> Ok[StatusOut]:
         """How a sync stands; with `tasks` what became of each task and document."""
         state = syncs.state(sync_id)
         if state is None or not may_see(caller, state.order):
@@ -177,29 +188,19 @@ def _add_looks(routes: APIRouter, services: Services) -> None:
 
     @routes.get("/event-list")
     def list_events(
-        caller: Anybody,
+        caller: Onlooker,
         repository_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
         mode: Direction | None = None,
         limit: Annotated[int, Query(ge=1, le=_EVENTS)] = 50,
     ) -> Ok[list[EventOut]]:
         """What became of documents, the newest first, of the syncs that the caller may see."""
-        found = syncs.events(repository_id=repository_id, direction=mode, limit=_EVENTS)
-        return Ok(data=list(_seen(services, caller, found))[:limit])
+        found = syncs.events(repository_id=repository_id, direction=mode, sight=sight(caller), limit=limit)
+        return Ok(data=[_event(event) for event in found])
 
     @routes.get("/target-list")
     def list_targets(caller: Anybody) -> Ok[list[TargetOut]]:
         """The configured peers."""
         return Ok(data=targets(services))
-
-
-def _seen(services: Services, caller: Caller, events: Iterable[Event]) -> Iterable[EventOut]:
-    known: dict[str, bool] = {}
-    for event in events:
-        if event.sync_id not in known:
-            state = services.syncs.state(event.sync_id)
-            known[event.sync_id] = state is not None and may_see(caller, state.order)
-        if known[event.sync_id]:
-            yield _event(event)
 
 
 def _event(event: Event) -> EventOut:

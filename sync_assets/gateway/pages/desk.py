@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sync_assets.exchange.model import Document, Id, Library, Repository
-from sync_assets.exchange.work import Direction, Order, Peer, SyncState, SyncStore
+from sync_assets.exchange.work import Direction, Order, Peer, Sight, SyncState, SyncStore
 from sync_assets.gateway.access import Caller
 from sync_assets.gateway.door import Signed
 
@@ -50,6 +50,10 @@ class Desk(Protocol):
     def sign_out(self, refresh: str, request_id: str) -> None: ...
 
     def may_see(self, caller: Caller, state: SyncState) -> bool: ...
+
+    def sight(self, caller: Caller) -> Sight | None:
+        """Which syncs he may see; None for all."""
+        ...
 
     def may_start(self, caller: Caller, order: Order) -> bool: ...
 

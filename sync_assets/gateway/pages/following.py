@@ -39,10 +39,9 @@ def add(router: APIRouter, desk: Desk) -> None:
         request: Request, caller: Annotated[Caller, Depends(caller_of)], peer: str = "", direction: str = "",
     ) -> Response:  # fmt: skip
         way = Direction(direction) if direction in set(Direction) else None
-        states = desk.syncs.recent(direction=way, peer=peer or None, limit=_NEWEST)
-        seen = [state for state in states if desk.may_see(caller, state)]
+        states = desk.syncs.recent(direction=way, peer=peer or None, sight=desk.sight(caller), limit=_NEWEST)
         return render(
-            request, "history.html", states=seen, titles=_titles(desk), peer=peer, direction=direction,
+            request, "history.html", states=states, titles=_titles(desk), peer=peer, direction=direction,
             newest=_NEWEST,
         )  # fmt: skip
 

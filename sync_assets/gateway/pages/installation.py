@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from sync_assets.engine.errors import Stop
 from sync_assets.exchange.model import Document, Id, Library
-from sync_assets.exchange.work import Direction, Order, Peer, SyncState, SyncStore
+from sync_assets.exchange.work import Direction, Order, Peer, Sight, SyncState, SyncStore
 from sync_assets.gateway.access import Caller
 from sync_assets.gateway.door import Signed
-from sync_assets.gateway.exchanging import may_see, must_start
+from sync_assets.gateway.exchanging import may_see, must_start, sight
 from sync_assets.gateway.initiating import begin
 from sync_assets.gateway.pages.desk import PeerChoice
 from sync_assets.gateway.refusal import Refused
@@ -56,6 +56,9 @@ class Installation:
 
     def may_see(self, caller: Caller, state: SyncState) -> bool:
         return may_see(caller, state.order)
+
+    def sight(self, caller: Caller) -> Sight | None:
+        return sight(caller)
 
     def may_start(self, caller: Caller, order: Order) -> bool:
         try:

@@ -23,6 +23,7 @@ from sync_assets.exchange.work import (
     DocumentOutcome,
     Event,
     Order,
+    Sight,
     SyncState,
     SyncStatus,
     Unit,
@@ -163,14 +164,20 @@ class PostgresSyncs:
         repository_id: Id | None = None,
         direction: Direction | None = None,
         peer: str | None = None,
+        sight: Sight | None = None,
         limit: int = 50,
     ) -> Sequence[SyncState]:
-        return self._states(repository_id=repository_id, direction=direction, peer=peer, limit=limit)
+        return self._states(repository_id=repository_id, direction=direction, peer=peer, limit=limit, **_seen(sight))
 
     def events(
-        self, *, repository_id: Id | None = None, direction: Direction | None = None, limit: int = 50
+        self,
+        *,
+        repository_id: Id | None = None,
+        direction: Direction | None = None,
+        sight: Sight | None = None,
+        limit: int = 50,
     ) -> Sequence[Event]:
-        rows = self._rows("events", repository_id=repository_id, direction=direction, limit=limit)
+        rows = self._rows("events", repository_id=repository_id, direction=direction, limit=limit, **_seen(sight))
         return [Event(r[0], Direction(r[1]), r[2], r[3], r[4], r[5], UnitStatus(r[6]), r[7], r[8]) for r in rows]
 
     def targets(self, limit: int = 20) -> Sequence[tuple[str, datetime]]:
@@ -189,6 +196,7 @@ class PostgresSyncs:
 
     def _states(self, **asked: Any) -> list[SyncState]:
         every: dict[str, Any] = {"sync_id": None, "repository_id": None, "direction": None, "peer": None, "limit": 1}
+        every |= _seen(None)
         return [_state(row) for row in self._rows("states", **(every | asked))]
 
     def _rows(self, name: str, **asked: Any) -> list[tuple[Any, ...]]:
@@ -197,6 +205,12 @@ class PostgresSyncs:
 
 def _kind(order: Order) -> dict[str, Any]:
     return {"direction": str(order.direction), "peer": order.peer, "repository_id": order.repository_id}
+
+
+def _seen(sight: Sight | None) -> dict[str, Any]:
+    if sight is None:
+        return {"everything": True, "asker": "", "repositories": []}
+    return {"everything": False, "asker": storable(sight.asker), "repositories": sorted(sight.repositories)}
 
 
 def _where(kind: Mapping[str, Any]) -> str:

@@ -83,6 +83,8 @@ select s.sync_id, s.direction, s.peer, s.repository_id, s.asked, s.asked_by, s.s
    and (%(repository_id)s::bigint is null or s.repository_id = %(repository_id)s)
    and (%(direction)s::text is null or s.direction = %(direction)s)
    and (%(peer)s::text is null or s.peer = %(peer)s)
+   and (%(everything)s or s.asked_by = %(asker)s
+        or s.direction = 'push' and s.repository_id = any (%(repositories)s::bigint[]))
  order by s.started_at desc, s.sync_id desc
  limit %(limit)s
 
@@ -90,14 +92,26 @@ select s.sync_id, s.direction, s.peer, s.repository_id, s.asked, s.asked_by, s.s
 select number, task_id, title, status, attempts, error, documents
   from sync_assets.exchange_unit where sync_id = %(sync_id)s order by number
 
--- events: what became of documents, the newest first
-select s.sync_id, s.direction, s.repository_id, (d.value ->> 'document_id')::bigint, d.value ->> 'title', s.peer,
+-- events: what became of documents, the newest first, of the syncs that may be told. Units come by the index of their
+-- time, as many as there may be documents, and only from when those syncs went on (a clock may be set back by an hour)
+with seen as not materialized (
+    select * from sync_assets.exchange_sync
+     where (%(repository_id)s::bigint is null or repository_id = %(repository_id)s)
+       and (%(direction)s::text is null or direction = %(direction)s)
+       and (%(everything)s or asked_by = %(asker)s
+            or direction = 'push' and repository_id = any (%(repositories)s::bigint[]))
+)
+select u.sync_id, u.direction, u.repository_id, (d.value ->> 'document_id')::bigint, d.value ->> 'title', u.peer,
        d.value ->> 'status', d.value ->> 'error', u.ended_at
-  from sync_assets.exchange_sync s
-  join sync_assets.exchange_unit u using (sync_id)
+  from (select s.sync_id, s.direction, s.repository_id, s.peer, u.ended_at, u.number, u.documents
+          from sync_assets.exchange_unit u join seen s using (sync_id)
+         where u.ended_at is not null and u.documents <> '[]'
+           and (%(everything)s and %(repository_id)s::bigint is null and %(direction)s::text is null
+                or u.ended_at <= (select max(coalesce(finished_at, 'infinity')) + interval '1 hour' from seen)
+               and u.ended_at >= (select min(started_at) - interval '1 hour' from seen))
+         order by u.ended_at desc, u.number desc
+         limit %(limit)s) u
  cross join lateral jsonb_array_elements(u.documents) with ordinality as d (value, place)
- where u.ended_at is not null and (%(repository_id)s::bigint is null or s.repository_id = %(repository_id)s)
-   and (%(direction)s::text is null or s.direction = %(direction)s)
  order by u.ended_at desc, u.number desc, d.place desc
  limit %(limit)s
 

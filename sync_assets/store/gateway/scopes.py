@@ -42,3 +42,9 @@ def everywhere(scopes: Iterable[str], action: Action) -> bool:
 def somewhere(scopes: Iterable[str], action: Action) -> bool:
     """Whether `action` is allowed on any repository."""
     return any(scope == "admin" or scope.startswith(f"{action}:") for scope in scopes)
+
+
+def named(scopes: Iterable[str], action: Action) -> frozenset[int]:
+    """The repositories that scopes name one by one for `action`."""
+    parts = (scope.partition(":") for scope in scopes)
+    return frozenset(int(id) for word, _, id in parts if word == action and id != "*")

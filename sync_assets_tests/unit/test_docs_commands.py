@@ -117,16 +117,39 @@ def test_a_command_that_does_not_exist_is_noticed(tmp_path, line):
         PROGRAMS[words[0]](words[1:])
 
 
-def test_services_start_programs_that_exist_with_these_options():
-    lines = [
-        line.partition("=")[2].replace("/opt/sync_assets", str(ROOT)).split()
-        for file in sorted((ROOT / "deploy" / "systemd").glob("*.service"))
-        for line in file.read_text("utf-8").splitlines()
-        if line.startswith(("ExecStart=", "ExecStop="))
-    ]
-    assert len(lines) == 6
-    for program, *words in lines:
+UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_services_start_programs_that_exist_with_these_options(unit):
+    lines = [line.partition("=") for line in unit.read_text("utf-8").splitlines() if line.startswith("Exec")]
+    assert [name for name, _, _ in lines][:1] == ["ExecStart"]
+    for _, _, line in lines:
+        program, *words = line.replace("/opt/sync_assets", str(ROOT)).split()
         PROGRAMS[Path(program).name](words)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_services_run_as_the_same_user_and_wait_for_services_that_exist(unit):
+    text = unit.read_text("utf-8")
+    for line in ("User=sync_assets", "EnvironmentFile=/opt/sync_assets/.env", "NoNewPrivileges=true"):
+        assert f"\n{line}\n" in text
+    assert {f"{name}.service" for name in re.findall(r"sync-assets-[a-z-]+(?=\.service)", text)} <= {
+        one.name for one in UNITS
+    }
+    page = re.search(r"^Documentation=file:/opt/sync_assets/(.+)$", text, re.MULTILINE)
+    assert page and (ROOT / page[1]).is_file()
+
+
+def test_services_that_pages_speak_of_exist(page):
+    named = {word for words in page.commands() if words[0] == "systemctl" for word in words if "sync-assets" in word}
+    assert named <= {unit.stem for unit in UNITS}
+
+
+def test_services_for_all_that_runs_all_the_time_are_there():
+    started = " ".join(unit.read_text("utf-8") for unit in UNITS)
+    for program in ("dagster code-server", "dagster-daemon run", "dagster-webserver", "sync-assets serve"):
+        assert program in started
 
 
 # -- variables ------------------------------------------------------------------------------------------------------

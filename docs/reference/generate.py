@@ -25,7 +25,7 @@ from sync_assets.cli import root as command
 from sync_assets.databases.typemap_pages import type_map
 from sync_assets.feishu.codes import CATALOGUE, Action
 from sync_assets.fleet.rules.pages import rules_page
-from sync_assets.project import fleet_spec, replica_spec, spec
+from sync_assets.project import exchange_spec, fleet_spec, replica_spec, spec
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/reference/generate.py from the code; do not edit by hand. -->\n"
@@ -159,6 +159,16 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     "Capacity": {"schedule": _CRON, "groups": "groups of servers, where partitions are by group"},
     "Aggregation": {"periods": "what is added up besides days"},
     "CapacityAlerts": {"days": "over which growth is looked at"},
+    "RepositoryExchangeSpec": {
+        "description": "shown in the UI",
+        "peers": "the only installations that are ever dialled",
+        "push": "what goes to the peers",
+        "pull": "what comes from the peers",
+    },
+    "Peer": {
+        "title": "shown in the UI, on the page and in alerts; may be Chinese",
+        "url": "where its gateway is; ends in `/api/sync`; or `env:NAME`",
+    },
 }  # fmt: skip
 
 _NAMES = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false", "date": "date",
@@ -203,6 +213,14 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("aggregation", "", fleet_spec.Aggregation),
     ("classification", "", fleet_spec.Classification),
     ("capacity_alerts", "With `alerts`.", fleet_spec.CapacityAlerts),
+    ("An exchange", "`type: sync_assets.components.RepositoryExchange`, below `attributes:`: repositories with their "
+     "tasks and documents, pushed to and pulled from other installations ([how](../how-to/exchange.md)).",
+     exchange_spec.RepositoryExchangeSpec),
+    ("peers", "One entry of `peers`: one other installation. Plain `http` only with `network: {internal: [...]}`.",
+     exchange_spec.Peer),
+    ("network", "Of a peer. Addresses of metadata services and link-local ones are refused always.",
+     exchange_spec.Network),
+    ("push and pull", "Each of the two.", exchange_spec.Travel),
 )  # fmt: skip
 _YAML_HEAD = """\
 # YAML reference
@@ -251,7 +269,15 @@ _TEXT = "plain text, or env:NAME"
 def _kind(field: FieldInfo) -> str:
     if any(getattr(m, "pattern", "") == r"^\d+[mhd]$" for m in field.metadata):
         return "duration"
+    given = next((m for m in field.metadata if _takes(m) is not PydanticUndefined), None)
+    if given is not None:
+        return _kinds(_takes(given))
     return _kinds(Annotated[field.annotation, field] if field.metadata else field.annotation)
+
+
+def _takes(metadata: Any) -> Any:
+    """What a validator says that may be written, where that is more than the field's own type."""
+    return getattr(metadata, "json_schema_input_type", PydanticUndefined)
 
 
 def _kinds(annotation: Any) -> str:
@@ -259,7 +285,7 @@ def _kinds(annotation: Any) -> str:
         return "secret"
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        named = _TEXT in repr(annotation) or "^env:" in repr(annotation)
+        named = get_origin(arguments[0]) is None and (_TEXT in repr(annotation) or "^env:" in repr(annotation))
         return "text or env:NAME" if named else _kinds(arguments[0])
     if origin is Literal:
         return ", ".join(f"`{word}`" for word in arguments)
@@ -286,6 +312,8 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is PydanticUndefined:
         return "required"
+    if value == exchange_spec.Network():
+        return "`public`"
     if isinstance(value, BaseModel):
         shown = ", ".join(f"{name}: {_word(item)}" for name, item in value.model_dump().items())
         return f"`{{{shown}}}`"

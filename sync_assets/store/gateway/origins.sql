@@ -5,8 +5,10 @@ select o.origin, o.holder,
     or exists (select from sync_assets.gateway_user u where o.holder = 'user:' || u.name and u.disabled_at is null)
   from sync_assets.gateway_origin o where o.origin = %(origin)s or o.holder = %(holder)s
 
--- wrote: whether this transaction has changed anything
-select 1 where pg_current_xact_id_if_assigned() is not null
+-- wrote: whether this transaction has changed anything; one that has only held rows has a number, too
+select 1 where pg_current_xact_id_if_assigned() is not null and exists (
+    select from pg_locks l join pg_class c on c.oid = l.relation
+     where l.pid = pg_backend_pid() and l.mode = 'RowExclusiveLock' and c.relnamespace = 'sync_assets'::regnamespace)
 
 -- one_at_a_time: bindings change seldom; who only looks does not wait
 lock table sync_assets.gateway_origin in share row exclusive mode

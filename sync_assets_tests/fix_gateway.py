@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import secrets
 import signal
@@ -17,8 +18,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +32,7 @@ import pytest
 import uvicorn
 from psycopg import sql
 
+from sync_assets.exchange import signing
 from sync_assets.gateway.serve import config
 from sync_assets.gateway.services import Services
 from sync_assets.gateway.settings import Limits, Settings
@@ -44,7 +47,7 @@ from sync_assets.testing.servers import drop_in_use
 LIMITS = Limits(
     calls=10_000.0, burst=100_000, strangers=1_000.0, strangers_burst=10_000, logins=100.0, logins_burst=999
 )
-_NEVER_COMPARED = ("gateway_audit", "alembic_version")
+_NEVER_COMPARED = ("gateway_audit", "gateway_nonce", "alembic_version")
 
 
 @dataclass
@@ -82,13 +85,19 @@ class Gateway:
         bearer = {"Authorization": f"Bearer {used}"} if used else {}
         return httpx.Client(base_url=self.url, headers={**bearer, **given}, timeout=30, trust_env=False)
 
+    def signer(self, *scopes: str, key: str = "", **headers: str) -> httpx.Client:
+        """As `client`, but it signs its calls."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        auth = Signing(key or self.key(*scopes))
+        return httpx.Client(base_url=self.url, headers=given, auth=auth, timeout=30, trust_env=False)
+
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What a query on the control database says."""
         with psycopg.connect(**self.address.arguments()) as connection:
             return connection.execute(query.encode()).fetchall()
 
     def dump(self) -> dict[str, list[str]]:
-        """Every row of every table but audit rows and when keys were used: equal dumps, nothing was changed."""
+        """Every row of every table but audit rows and that keys were used: equal dumps, nothing was changed."""
         tables = [
             name
             for (name,) in self.rows("select tablename from pg_tables where schemaname = 'sync_assets' order by 1")
@@ -101,6 +110,27 @@ class Gateway:
             ]
             for name in tables
         }
+
+
+class Signing(httpx.Auth):
+    """Signs each call as installations do."""
+
+    requires_request_body = True
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = signature(self.key, request)
+        yield request
+
+
+def signature(key: str, request: httpx.Request, at: float | None = None) -> str:
+    """The header of a call that is not compressed, signed at a time, or now."""
+    told = (request.headers.get(name, "") for name in ("X-Sync-Origin", "X-Sync-Id", "Idempotency-Key"))
+    head = signing.Head(request.method, request.url.raw_path.decode(), *told)
+    digest = hashlib.sha256(request.content).hexdigest()
+    return signing.sign(key, head, digest=digest, time=int(time.time() if at is None else at))
 
 
 @dataclass

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FOR_ANYBODY_KNOWN = {"/api/openapi.json", "/api/sync/ping", "/api/sync/target-list"}
 TITLE = "canary-title-7f3a"
-NOTHING = ([], {"packs": []}, {"known": 0})  # lists show what is the caller's; batches judge each part by itself
+NOTHING = ([], {"packs": []})  # lists show what is the caller's; batches judge each part by itself
 _WORDS = {"target_server": "https://peer.example/api/sync", "name": "x", "url": "https://x.example"}
 
 
@@ -122,8 +122,9 @@ def test_whoever_is_not_known_gets_one_answer_and_changes_nothing(filled: Gatewa
     filled.keys.revoke(revoked.split("_")[1])
     calls = [call for call in _calls(filled) if not _is_open(call)]
     before, faults = filled.dump(), []
-    for key in ("", wrong, revoked, expired):
-        with filled.client(key=key) as http:
+    clients = [filled.client(key=key) for key in ("", wrong, revoked, expired)]
+    for http in (*clients, *(filled.signer(key=key) for key in (wrong, revoked, expired))):
+        with http:
             answers = [(call, call.send(http)) for call in calls]
         faults += [(call, a.status_code, a.text) for call, a in answers if (a.status_code, a.text) != _stranger()]
     assert faults == []
@@ -134,16 +135,17 @@ def _stranger() -> tuple[int, str]:
     return 401, json.dumps({"error": "credentials are missing or do not count"}, separators=(",", ":"))
 
 
+@pytest.mark.parametrize("way", ["client", "signer"])
 @pytest.mark.parametrize(
     "scopes",
     [("metrics",), ("read:999", "write:999", "clear:999"), ("read:10", "write:11", "clear:12")],
     ids=["nothing", "another", "neighbours"],
 )
-def test_a_narrower_key_gets_nothing_and_changes_nothing(filled: Gateway, scopes: tuple[str, ...]):
+def test_a_narrower_key_gets_nothing_and_changes_nothing(filled: Gateway, scopes: tuple[str, ...], way: str):
     calls = [call for call in _calls(filled) if not _is_open(call)]
     key = filled.key(*scopes, name="narrow")
     before, faults = filled.dump(), []
-    with filled.client(key=key, X_Sync_Origin="other") as http:
+    with getattr(filled, way)(key=key, X_Sync_Origin="other") as http:
         for call in calls:
             answer = call.send(http)
             if TITLE in answer.text or not _is_fine(call, answer):

@@ -18,6 +18,7 @@ from typing import Protocol
 from sync_assets.engine.errors import RejectRow
 
 Id = int
+UID = r"^$|^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
 class Entity(StrEnum):
@@ -162,6 +163,10 @@ class Library(Protocol):
         """Our id of what came from `origin`, None where it never came or is gone."""
         ...
 
+    def recognised(self, origin: str, repository: Repository) -> Id | None:
+        """Our id of a repository of `origin` that came before, or that is here by its uid."""
+        ...
+
     # what comes from elsewhere: `origin` is the installation that gave the ids
     def put_repository(self, origin: str, repository: Repository) -> Received: ...
 
@@ -195,7 +200,8 @@ class Library(Protocol):
         ...
 
     def know(self, origin: str, entity: Entity, ids: Mapping[Id, Id]) -> None:
-        """What we sent to `origin`: its ids of things that are ours. What it sends back is then the same thing."""
+        """What we sent to `origin`, which tells no uid: its ids of things that are ours, so that it is the same when
+        it comes back."""
         ...
 
     def link(self, origin: str, repository_id: Id) -> int:

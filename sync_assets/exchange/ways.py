@@ -68,8 +68,10 @@ def _push(ends: Ends, facts: PeerFacts) -> Way:
     point("exchange_export")
     staged = order.replace and facts.staged_clear
     to = ToPeer(peer, export.repository, ends.sync_id, replacing=staged)
-    learned = _Learning(ends, facts.instance or peer.name, to)
-    learned.know(Entity.REPOSITORY, {to.put_repository(): order.repository_id})
+    learning = _Learning(ends, facts.instance or peer.name, to)
+    theirs = to.put_repository()
+    if not facts.uids:
+        learning.know(Entity.REPOSITORY, {theirs: order.repository_id})
     first = order.replace and not facts.staged_clear and ends.fresh
     cleared = peer.clear(order.repository_id, keep=None, sync_id=ends.sync_id) if first else None
     point("exchange_repository")
@@ -78,7 +80,7 @@ def _push(ends: Ends, facts: PeerFacts) -> Way:
         total=export.total,
         pages=_local_pages(ends, export),
         at_once=min(facts.batch, _AT_ONCE) or 1,
-        deliver=learned.deliver,
+        deliver=to.deliver if facts.uids else learning.deliver,
         link=lambda: peer.link(order.repository_id, ends.sync_id),
         clear=(lambda: peer.clear(order.repository_id, keep=ends.sync_id, sync_id=ends.sync_id)) if staged else None,
         cleared=cleared,
@@ -88,7 +90,7 @@ def _push(ends: Ends, facts: PeerFacts) -> Way:
 
 @dataclass(frozen=True, slots=True)
 class _Learning:
-    """Sends, and keeps what the peer calls our things: what it sends back one day is then the same thing."""
+    """Sends, and keeps what a peer that tells no uid calls our things: what it sends back is then the same thing."""
 
     ends: Ends
     origin: str

@@ -15,8 +15,7 @@ from sync_assets.exchange.model import Export, ExportPage, TaskPack
 from sync_assets.gateway import wire
 from sync_assets.gateway.access import Caller, allowed, caller_of
 from sync_assets.gateway.envelope import Ok
-from sync_assets.gateway.receiving import Origin, origin_of
-from sync_assets.gateway.refusal import Refused, missing
+from sync_assets.gateway.refusal import Refused
 
 if TYPE_CHECKING:
     from sync_assets.exchange.model import Library
@@ -56,16 +55,6 @@ def router(services: Services) -> APIRouter:
     ) -> Response:
         """A repository with its tasks, documents and usages, as they are at one moment."""
         return _answer(_exported(library, body, caller), accept_encoding)
-
-    @routes.post("/known")
-    def known(body: wire.KnownBody, caller: Reader, x_sync_origin: Origin = None) -> Ok[wire.KnownOut]:
-        """Tell as what the caller knows things that it took from here: should it give them back, they are the same."""
-        repositories = library.repositories_of(body.entity, [pair.id for pair in body.ids])
-        for pair in body.ids:
-            if not caller.may("write", repositories.get(pair.id, 0)) or pair.id not in repositories:
-                raise missing()
-        library.know(origin_of(services, caller, x_sync_origin), body.entity, {p.known_as: p.id for p in body.ids})
-        return Ok(data=wire.KnownOut(known=len(body.ids)))
 
     return routes
 

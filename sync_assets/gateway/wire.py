@@ -16,9 +16,9 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 
 from sync_assets.engine.errors import RejectRow
 from sync_assets.exchange.model import (
+    UID,
     Did,
     Document,
-    Entity,
     ExportPage,
     Received,
     Repository,
@@ -73,6 +73,7 @@ Tokens = Annotated[int, Field(ge=0, le=2**63 - 1), _number_or(0)]
 Size = Annotated[float, Field(ge=0, lt=1e15, allow_inf_nan=False), _number_or(0.0)]
 Text = Annotated[str, _text_or("")]
 Short = Annotated[str, Field(max_length=1000), _text_or("")]
+Uid = Annotated[str, Field(pattern=UID), _text_or("")]  # '' where the sender tells none
 Moment = Annotated[AwareDatetime | None, BeforeValidator(_moment)]
 RepositoryStatus = Annotated[
     Literal["pending", "cloning", "ready", "analyzing", "completed", "error"], _text_or("ready")
@@ -100,6 +101,7 @@ class RepositoryBody(BaseModel):
     error_msg: Text = ""
     created_at: Moment = None
     updated_at: Moment = None
+    uid: Uid = ""
     replacing: bool = False
 
 
@@ -121,6 +123,8 @@ class TaskBody(BaseModel):
     completed_at: Moment = None
     created_at: Moment = None
     updated_at: Moment = None
+    uid: Uid = ""
+    run_after_uid: Uid = ""
 
 
 class DocumentBody(BaseModel):
@@ -140,6 +144,8 @@ class DocumentBody(BaseModel):
     clone_commit_id: Text = ""
     created_at: Moment = None
     updated_at: Moment = None
+    uid: Uid = ""
+    replaced_by_uid: Uid = ""
 
 
 class UsageBody(BaseModel):
@@ -191,18 +197,6 @@ class ClearBody(LinkBody):
     keep: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$")] | None = None
 
 
-class KnownPair(BaseModel):
-    """`id` is ours, `known_as` the caller's for the same thing."""
-
-    id: Id
-    known_as: Id
-
-
-class KnownBody(BaseModel):
-    entity: Entity
-    ids: Annotated[list[KnownPair], Field(min_length=1, max_length=10_000)]
-
-
 class ExportBody(BaseModel):
     """Either a repository (all of it, or `document_ids`), or `export` and `cursor` of a page before. Ids are ours."""
 
@@ -221,7 +215,7 @@ class PingOut(BaseModel):
     batch: int = AT_ONCE
     staged_clear: bool = True
     paged_export: bool = True
-    learns: bool = True  # takes `known`
+    uids: bool = True
 
 
 class RepositoryOut(BaseModel):
@@ -260,10 +254,6 @@ class ClearedOut(BaseModel):
     tasks: int
     documents: int
     usages: int
-
-
-class KnownOut(BaseModel):
-    known: int
 
 
 class LinkedOut(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -10,7 +11,8 @@ import pytest
 from sync_assets.exchange.model import Document, Repository, Task, TaskPack
 from sync_assets.gateway import wire as theirs
 from sync_assets.project.exchange import wire
-from sync_assets_tests.fix_exchange import a_document, a_pack, a_repository, a_task
+from sync_assets.store.exchange.library import PostgresLibrary
+from sync_assets_tests.fix_exchange import a_document, a_pack, a_repository, a_task, fill
 from sync_assets_tests.fix_gateway import Gateway
 
 TABLES = [f"exchange_{name}" for name in ("repository", "task", "document", "usage", "map")]
@@ -206,3 +208,36 @@ def test_client_and_gateway_mean_the_same(value: Repository | Task | Document) -
 def test_client_and_gateway_mean_the_same_pack() -> None:
     pack = a_pack(1, [1, 2])
     assert theirs.pack(theirs.PackBody.model_validate(wire.pack_out(pack))) == pack
+
+
+def test_a_narrow_key_gives_back_what_it_may_write_and_nothing_else(gateway: Gateway) -> None:
+    library = PostgresLibrary(gateway.store.sessions)
+    owned, foreign = (fill(library, n, tasks=1) for n in (1, 2))
+    there = {one.repository_id: one for one in library.repositories()}
+    before = tables(gateway)
+    with gateway.client(f"write:{owned}", X_Sync_Origin="b") as http:
+        back = post(http, "repository-upsert", wire.repository_out(replace(there[owned], repository_id=70)))
+        assert back == {"repository_id": owned, "name": there[owned].name, "did": "unchanged"}
+        refused = post(http, "repository-upsert", wire.repository_out(replace(there[foreign], repository_id=71)), 403)
+        unknown = post(http, "repository-upsert", wire.repository_out(a_repository(72)), 403)
+        assert refused == unknown
+        (pack,) = library.export(owned).first.packs
+        back = wire.pack_out(_moved(pack, 70, 500))
+        (told,) = post(http, "packs", {"packs": [back]})["packs"]
+        assert (told["task"], told["documents"][0]["did"]) == (
+            {"id": pack.task.task_id, "did": "unchanged"},
+            "unchanged",
+        )
+    now = tables(gateway)
+    assert now.pop("exchange_map") != before.pop("exchange_map")
+    assert now == before
+
+
+def _moved(pack: TaskPack, repository: int, by: int) -> TaskPack:
+    """As another installation has it, under ids of its own."""
+    task = replace(pack.task, task_id=pack.task.task_id + by, repository_id=repository, doc_id=pack.task.doc_id + by)
+    documents = tuple(
+        replace(one, document_id=one.document_id + by, task_id=one.task_id + by, repository_id=repository)
+        for one in pack.documents
+    )
+    return TaskPack(task, documents, pack.usages)

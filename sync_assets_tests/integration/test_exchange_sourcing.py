@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sync_assets.exchange.model import Entity, TaskPack
+from sync_assets.exchange.model import TaskPack
 from sync_assets.project.exchange import wire
 from sync_assets.store.exchange.library import PostgresLibrary
 from sync_assets_tests.fix_exchange import a_document, a_repository, a_task, fill
@@ -31,7 +31,13 @@ def test_ping_says_who_is_here_to_whoever_has_a_key(gateway: Gateway) -> None:
     with gateway.client("metrics") as http:
         answer = http.get("/api/sync/ping").json()
     assert answer["code"] == "OK"
-    facts = {"instance": gateway.services.instance, "batch": 100, "staged_clear": True, "paged_export": True}
+    facts = {
+        "instance": gateway.services.instance,
+        "batch": 100,
+        "staged_clear": True,
+        "paged_export": True,
+        "uids": True,
+    }
     assert answer["data"].items() >= facts.items()
     with gateway.client() as nobody:
         assert nobody.get("/api/sync/ping").status_code == 401
@@ -111,24 +117,6 @@ def test_some_documents_travel(gateway: Gateway) -> None:
         export(http, 400)
     assert [document["document_id"] for document in data["documents"]] == [ids[3]]
     assert len(data["tasks"]) == 1
-
-
-def test_what_was_taken_and_comes_back_is_the_same_thing(gateway: Gateway) -> None:
-    library = library_of(gateway)
-    ours = fill(library, 1, tasks=3)
-    (strange,) = library.export(fill(library, 2, tasks=1)).first.packs
-    packs = library.export(ours).first.packs
-    pairs = [{"id": pack.task.task_id, "known_as": pack.task.task_id + 500} for pack in packs]
-    other = {"id": strange.task.task_id, "known_as": 7}
-    with gateway.client(f"read:{ours}", X_Sync_Origin="b") as http:  # who may not write maps nothing
-        assert http.post("/api/sync/known", json={"entity": "task", "ids": pairs}).status_code == 404
-    with gateway.client(f"read:{ours}", f"write:{ours}", X_Sync_Origin="b") as http:
-        assert http.post("/api/sync/known", json={"entity": "task", "ids": [*pairs, other]}).status_code == 404
-        unknown = [{"id": 10**6, "known_as": 7}]
-        assert http.post("/api/sync/known", json={"entity": "task", "ids": unknown}).status_code == 404
-        assert library.local("b", Entity.TASK, packs[0].task.task_id + 500) is None
-        assert http.post("/api/sync/known", json={"entity": "task", "ids": pairs}).json()["data"] == {"known": 3}
-    assert [library.local("b", Entity.TASK, pair["known_as"]) for pair in pairs] == [pair["id"] for pair in pairs]
 
 
 def test_what_is_too_large_for_one_answer_says_how_to_get_it(gateway: Gateway) -> None:

@@ -59,6 +59,7 @@ class HttpPeer:
             batch=batch if isinstance(batch, int) and 0 < batch <= 1000 else 0,
             staged_clear=said.get("staged_clear") is True,
             paged_export=said.get("paged_export") is True,
+            uids=said.get("uids") is True,
         )
         return self._facts
 

@@ -6,6 +6,7 @@ the name of the field, never with its value. Must not know HTTP.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import Any
 
 from sync_assets.engine.errors import RejectRow
 from sync_assets.exchange.model import (
+    UID,
     Did,
     Document,
     Id,
@@ -43,6 +45,7 @@ def repository_out(repository: Repository) -> dict[str, Any]:
         "status": repository.status,
         "error_msg": repository.error_msg,
         **_stamps(repository.created_at, repository.updated_at),
+        **_told(uid=repository.uid),
     }
 
 
@@ -60,6 +63,7 @@ def task_out(task: Task) -> dict[str, Any]:
         "error_msg": task.error_msg,
         "sort_order": task.sort_order,
         **_stamps(task.created_at, task.updated_at),
+        **_told(uid=task.uid, run_after_uid=task.run_after_uid),
     }
     ends = {"started_at": moment_out(task.started_at), "completed_at": moment_out(task.completed_at)}
     return out | {name: moment for name, moment in ends.items() if moment}
@@ -80,6 +84,7 @@ def document_out(document: Document) -> dict[str, Any]:
         "clone_branch": document.clone_branch,
         "clone_commit_id": document.clone_commit_id,
         **_stamps(document.created_at, document.updated_at),
+        **_told(uid=document.uid, replaced_by_uid=document.replaced_by_uid),
     }
 
 
@@ -113,6 +118,10 @@ def _stamps(created: datetime | None, updated: datetime | None) -> dict[str, str
     return {name: moment for name, moment in stamps.items() if moment}
 
 
+def _told(**uids: str) -> dict[str, str]:
+    return {name: uid for name, uid in uids.items() if uid}
+
+
 # -- in
 
 
@@ -130,6 +139,7 @@ def repository_in(value: object) -> Repository:
         error_msg=_text(of, "error_msg"),
         created_at=_moment(of, "created_at"),
         updated_at=_moment(of, "updated_at"),
+        uid=_uid(of, "uid"),
     )
 
 
@@ -151,6 +161,8 @@ def task_in(value: object) -> Task:
         completed_at=_moment(of, "completed_at"),
         created_at=_moment(of, "created_at"),
         updated_at=_moment(of, "updated_at"),
+        uid=_uid(of, "uid"),
+        run_after_uid=_uid(of, "run_after_uid"),
     )
 
 
@@ -171,6 +183,8 @@ def document_in(value: object) -> Document:
         clone_commit_id=_text(of, "clone_commit_id"),
         created_at=_moment(of, "created_at"),
         updated_at=_moment(of, "updated_at"),
+        uid=_uid(of, "uid"),
+        replaced_by_uid=_uid(of, "replaced_by_uid"),
     )
 
 
@@ -343,6 +357,13 @@ def _text(of: Fields, name: str) -> str:
     if not isinstance(value, str):
         raise wrong(name, "is no text")
     return value
+
+
+def _uid(of: Fields, name: str) -> str:
+    text = _text(of, name)
+    if not re.fullmatch(UID, text):
+        raise wrong(name, "is no UUID")
+    return text
 
 
 def _moment(of: Fields, name: str) -> datetime | None:

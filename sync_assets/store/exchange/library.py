@@ -87,6 +87,11 @@ class PostgresLibrary:
 
         return self._sessions.run(look)
 
+    def recognised(self, origin: str, repository: Repository) -> Id | None:
+        named = (repository.repository_id, fit_repository(repository).uid)
+        found = self._sessions.run(lambda c: known.repositories(c, storable(origin), [named]))
+        return found[named[0]].repository.repository_id if found else None
+
     # -- what comes from elsewhere
 
     def put_repository(self, origin: str, repository: Repository) -> Received:
@@ -170,7 +175,10 @@ class PostgresLibrary:
             return work(cursor)
 
         try:
-            return self._sessions.run(alone)
+            try:
+                return self._sessions.run(alone)
+            except psycopg.errors.UniqueViolation:  # the same new thing came from two installations at once
+                return self._sessions.run(alone)  # now it is here
         except (psycopg.DataError, psycopg.IntegrityError):
             # the texts of the driver may quote values
             raise RejectRow("the tables do not take it", code="invalid") from None
@@ -203,15 +211,17 @@ def without_repeats(packs: Sequence[TaskPack]) -> Iterator[list[TaskPack]]:
 
 
 def _put_repository(cursor: Cursor, origin: str, theirs: Repository) -> Received:
-    had = known.repositories(cursor, origin, [theirs.repository_id]).get(theirs.repository_id)
+    had = known.repositories(cursor, origin, [(theirs.repository_id, theirs.uid)]).get(theirs.repository_id)
+    mapping = {"origin": origin, "entity": "repository", "id": theirs.repository_id, "sync_id": ""}
     if had is None:
         row = cursor.execute(SQL["new_repository"], asdict(theirs)).fetchone() or (0,)
-        mapping = {"origin": origin, "entity": "repository", "id": theirs.repository_id, "local": row[0]}
-        cursor.execute(SQL["map"], {**mapping, "sync_id": ""})
+        cursor.execute(SQL["map"], {**mapping, "local": row[0]})
         return Received(row[0], Did.CREATED)
-    ours = had[0]
+    ours = had.repository
+    if not had.mapped:
+        cursor.execute(SQL["map"], {**mapping, "local": ours.repository_id})
     same = ours == replace(
-        theirs, repository_id=ours.repository_id, created_at=ours.created_at, updated_at=ours.updated_at
+        theirs, repository_id=ours.repository_id, uid="", created_at=ours.created_at, updated_at=ours.updated_at
     )
     did = by_clock(same, ours.updated_at, theirs.updated_at)
     if did is Did.UPDATED:
@@ -222,7 +232,7 @@ def _put_repository(cursor: Cursor, origin: str, theirs: Repository) -> Received
 def _put_document(cursor: Cursor, origin: str, document: Document, task: Id | None) -> Received:
     place = library_incoming.place(cursor, origin, document.repository_id)
     if task is None:
-        theirs = known.tasks(cursor, origin, [document.task_id]).get(document.task_id)
+        theirs = known.tasks(cursor, origin, [(document.task_id, "")]).get(document.task_id)
         task = theirs.task.task_id if theirs else 0
     repository, _ = _hold_task(cursor, task)
     if repository != place.repository:

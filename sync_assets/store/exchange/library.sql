@@ -1,6 +1,6 @@
 -- repositories: all, or those asked for
 select repository_id, name, url, description, clone_branch, clone_commit_id, size_mb, status, error_msg, created_at,
-       updated_at
+       updated_at, uid::text
   from sync_assets.exchange_repository
  where %(of)s::bigint[] is null or repository_id = any(%(of)s::bigint[])
  order by repository_id
@@ -37,7 +37,7 @@ select document_id, repository_id from sync_assets.exchange_document where docum
 select local_id from sync_assets.exchange_map
  where origin = %(origin)s and entity = %(entity)s and origin_id = %(id)s
 
--- know: ids that another installation gave to things of ours
+-- know: ids that another installation, which tells no uid, gave to things of ours
 insert into sync_assets.exchange_map (origin, entity, origin_id, local_id)
 values (%(origin)s, %(entity)s, %(id)s, %(local)s)
 on conflict (origin, entity, origin_id) do nothing
@@ -51,22 +51,32 @@ values (%(origin)s, %(entity)s, %(id)s, %(local)s, %(sync_id)s)
 on conflict (origin, entity, origin_id) do update
    set local_id = excluded.local_id, sync_id = excluded.sync_id
 
--- known_repositories: that came before and are here; held, so that none is cleared meanwhile
-select m.origin_id,
+-- known_repositories: that came before, or whose uid is here; held, so that none is cleared meanwhile
+with asked as (select * from unnest(%(ids)s::bigint[], %(uids)s::uuid[]) as a (id, uid)),
+came as (
+    select a.id, r.repository_id
+      from asked a
+      join sync_assets.exchange_map m on m.origin = %(origin)s and m.entity = 'repository' and m.origin_id = a.id
+      join sync_assets.exchange_repository r on r.repository_id = m.local_id),
+known as (
+    select id, repository_id, true as mapped from came
+    union all
+    select a.id, r.repository_id, false from asked a join sync_assets.exchange_repository r using (uid)
+     where a.id not in (select id from came))
+select k.id, k.mapped,
        coalesce((select s.sync_id from sync_assets.exchange_replacing s
-                  where s.origin = m.origin and s.repository_id = r.repository_id order by number desc limit 1), ''),
+                  where s.origin = %(origin)s and s.repository_id = r.repository_id order by number desc limit 1), ''),
        r.repository_id, r.name, r.url, r.description, r.clone_branch, r.clone_commit_id,
        r.size_mb, r.status, r.error_msg, r.created_at, r.updated_at
-  from sync_assets.exchange_map m join sync_assets.exchange_repository r on r.repository_id = m.local_id
- where m.origin = %(origin)s and m.entity = 'repository' and m.origin_id = any(%(ids)s::bigint[])
+  from known k join sync_assets.exchange_repository r using (repository_id)
    for key share of r
 
 -- new_repository: its own id
 insert into sync_assets.exchange_repository
-    (name, url, description, clone_branch, clone_commit_id, size_mb, status, error_msg, created_at, updated_at)
+    (name, url, description, clone_branch, clone_commit_id, size_mb, status, error_msg, created_at, updated_at, uid)
 values (%(name)s, %(url)s, %(description)s, %(clone_branch)s, %(clone_commit_id)s, %(size_mb)s, %(status)s,
         %(error_msg)s, coalesce(%(created_at)s::timestamptz, clock_timestamp()),
-        coalesce(%(updated_at)s::timestamptz, clock_timestamp()))
+        coalesce(%(updated_at)s::timestamptz, clock_timestamp()), coalesce(nullif(%(uid)s::text, '')::uuid, gen_random_uuid()))
 returning repository_id
 
 -- change_repository: all but its id and when it was made
@@ -76,12 +86,22 @@ update sync_assets.exchange_repository
        updated_at = coalesce(%(updated_at)s::timestamptz, clock_timestamp())
  where repository_id = %(local)s
 
--- known_tasks: that came before and are here
-select m.origin_id, m.sync_id, coalesce(t.came_run_after, 0), coalesce(t.came_origin, ''), t.task_id, t.repository_id, 0,
+-- known_tasks: that came before, or whose uid is here (then without a sync)
+with asked as (select * from unnest(%(ids)s::bigint[], %(uids)s::uuid[]) as a (id, uid)),
+came as (
+    select a.id, m.sync_id, t.task_id
+      from asked a
+      join sync_assets.exchange_map m on m.origin = %(origin)s and m.entity = 'task' and m.origin_id = a.id
+      join sync_assets.exchange_task t on t.task_id = m.local_id),
+known as (
+    select id, sync_id, task_id from came
+    union all
+    select a.id, null, t.task_id from asked a join sync_assets.exchange_task t using (uid)
+     where a.id not in (select id from came))
+select k.id, k.sync_id, coalesce(t.came_run_after, 0), coalesce(t.came_origin, ''), t.task_id, t.repository_id, 0,
        t.writer_name, t.task_type, t.title, t.outline, t.status, coalesce(t.run_after, 0), t.error_msg, t.sort_order,
        t.started_at, t.completed_at, t.created_at, t.updated_at
-  from sync_assets.exchange_map m join sync_assets.exchange_task t on t.task_id = m.local_id
- where m.origin = %(origin)s and m.entity = 'task' and m.origin_id = any(%(ids)s::bigint[])
+  from known k join sync_assets.exchange_task t using (task_id)
 
 -- task_ids: for so many new tasks
 select nextval(pg_get_serial_sequence('sync_assets.exchange_task', 'task_id')) from generate_series(1, %(count)s)
@@ -89,12 +109,12 @@ select nextval(pg_get_serial_sequence('sync_assets.exchange_task', 'task_id')) f
 -- new_task: its document comes last
 insert into sync_assets.exchange_task
     (task_id, repository_id, writer_name, task_type, title, outline, status, came_run_after, came_origin, error_msg,
-     sort_order, started_at, completed_at, created_at, updated_at)
+     sort_order, started_at, completed_at, created_at, updated_at, uid)
 overriding system value
 values (%(local)s, %(repository)s, %(writer_name)s, %(task_type)s, %(title)s, %(outline)s, %(status)s, %(came)s,
         %(came_origin)s, %(error_msg)s, %(sort_order)s, %(started_at)s, %(completed_at)s,
         coalesce(%(created_at)s::timestamptz, clock_timestamp()),
-        coalesce(%(updated_at)s::timestamptz, clock_timestamp()))
+        coalesce(%(updated_at)s::timestamptz, clock_timestamp()), coalesce(nullif(%(uid)s::text, '')::uuid, gen_random_uuid()))
 
 -- change_task: all but its document
 update sync_assets.exchange_task
@@ -107,13 +127,24 @@ update sync_assets.exchange_task
 -- hold_task: with its repository, until the transaction ends
 select repository_id, coalesce(doc_id, 0) from sync_assets.exchange_task where task_id = %(task)s for no key update
 
--- known_documents: that came before and are here; of the content only what tells whether it is another
-select m.origin_id, m.sync_id, coalesce(d.came_replaced_by, 0), coalesce(d.came_origin, ''),
+-- known_documents: that came before, or whose uid is here (then without a sync); of the content only what
+-- tells whether it is another
+with asked as (select * from unnest(%(ids)s::bigint[], %(uids)s::uuid[]) as a (id, uid)),
+came as (
+    select a.id, m.sync_id, t.document_id
+      from asked a
+      join sync_assets.exchange_map m on m.origin = %(origin)s and m.entity = 'document' and m.origin_id = a.id
+      join sync_assets.exchange_document t on t.document_id = m.local_id),
+known as (
+    select id, sync_id, document_id from came
+    union all
+    select a.id, null, t.document_id from asked a join sync_assets.exchange_document t using (uid)
+     where a.id not in (select id from came))
+select k.id, k.sync_id, coalesce(d.came_replaced_by, 0), coalesce(d.came_origin, ''),
        sha256(convert_to(d.content, 'UTF8')), d.document_id, d.repository_id, d.task_id, d.title, d.filename, '',
        d.sort_order, d.version, d.is_latest, coalesce(d.replaced_by, 0), d.clone_branch, d.clone_commit_id,
        d.created_at, d.updated_at
-  from sync_assets.exchange_map m join sync_assets.exchange_document d on d.document_id = m.local_id
- where m.origin = %(origin)s and m.entity = 'document' and m.origin_id = any(%(ids)s::bigint[])
+  from known k join sync_assets.exchange_document d using (document_id)
 
 -- document_ids: for so many new documents
 select nextval(pg_get_serial_sequence('sync_assets.exchange_document', 'document_id')) from generate_series(1, %(count)s)
@@ -121,12 +152,12 @@ select nextval(pg_get_serial_sequence('sync_assets.exchange_document', 'document
 -- new_document: what it is replaced by comes later
 insert into sync_assets.exchange_document
     (document_id, repository_id, task_id, title, filename, content, sort_order, version, is_latest, came_replaced_by,
-     came_origin, clone_branch, clone_commit_id, created_at, updated_at)
+     came_origin, clone_branch, clone_commit_id, created_at, updated_at, uid)
 overriding system value
 values (%(local)s, %(repository)s, %(task)s, %(title)s, %(filename)s, %(content)s, %(sort_order)s, %(version)s,
         %(is_latest)s, %(came)s, %(came_origin)s, %(clone_branch)s, %(clone_commit_id)s,
         coalesce(%(created_at)s::timestamptz, clock_timestamp()),
-        coalesce(%(updated_at)s::timestamptz, clock_timestamp()))
+        coalesce(%(updated_at)s::timestamptz, clock_timestamp()), coalesce(nullif(%(uid)s::text, '')::uuid, gen_random_uuid()))
 
 -- leave_document: a task whose document goes to another task has none
 update sync_assets.exchange_task set doc_id = null where task_id = %(before)s and doc_id = %(local)s

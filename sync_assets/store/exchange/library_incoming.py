@@ -1,8 +1,8 @@
 """Puts what comes from another installation: tasks, documents, the chosen document, usages, for a whole batch at once.
 
 What holds:
-- An id means something only together with the installation that gave it. A row that belongs to another repository is
-  never touched, whatever the ids say.
+- An id means something only together with the installation that gave it; a uid is the same everywhere. A row that
+  belongs to another repository is never touched, whatever ids and uids say.
 - What is the same is not written: no time stamp moves, no row gets a new place.
 - References to what has not come yet wait, as the origin's ids, for `library_links`.
 
@@ -98,7 +98,8 @@ def _outcome(pack: TaskPack, kept: Kept, documents: Mapping[Id, Received | Rejec
 def put_tasks(cursor: Cursor, origin: str, tasks: Sequence[Task]) -> list[tuple[Place, Received] | RejectRow]:
     """Where each went and what was done. Tasks are fit; none comes twice."""
     places = _places(cursor, origin, {task.repository_id for task in tasks})
-    had = known.tasks(cursor, origin, [id for task in tasks for id in (task.task_id, task.run_after)])
+    references = [(task.run_after, task.run_after_uid) for task in tasks]
+    had = known.tasks(cursor, origin, [*references, *((task.task_id, task.uid) for task in tasks)])
     fresh = iter(known.new_ids(cursor, Entity.TASK, sum(task.task_id not in had for task in tasks)))
     writes = Writes()
     found = [_put_task(writes, task, places.get(task.repository_id), had, fresh) for task in tasks]
@@ -107,8 +108,8 @@ def put_tasks(cursor: Cursor, origin: str, tasks: Sequence[Task]) -> list[tuple[
 
 
 def _places(cursor: Cursor, origin: str, ids: Iterable[Id]) -> Mapping[Id, Place]:
-    found = known.repositories(cursor, origin, ids)
-    return {id: Place(origin, one.repository_id, sync_id) for id, (one, sync_id) in found.items()}
+    found = known.repositories(cursor, origin, [(id, "") for id in ids])
+    return {id: Place(origin, one.repository.repository_id, one.sync_id) for id, one in found.items()}
 
 
 def place(cursor: Cursor, origin: str, repository: Id) -> Place:
@@ -184,8 +185,9 @@ def put_documents(cursor: Cursor, placed: Sequence[Placed]) -> dict[Id, Received
     """By the origin's id. All are fit, of one origin, and none comes twice."""
     if not placed:
         return {}
-    ids = [id for one in placed for id in (one.document.document_id, one.document.replaced_by)]
-    had = known.documents(cursor, placed[0].place.origin, ids)
+    all = [one.document for one in placed]
+    references = [(one.replaced_by, one.replaced_by_uid) for one in all]
+    had = known.documents(cursor, placed[0].place.origin, [*references, *((one.document_id, one.uid) for one in all)])
     count = sum(one.document.document_id not in had for one in placed)
     fresh = iter(known.new_ids(cursor, Entity.DOCUMENT, count))
     writes = Writes()

@@ -1,5 +1,6 @@
 """What came before from an installation and is here: looked up for a whole batch, held against what comes now.
 
+A thing is found by the id that it has there, or else by its uid: then it came another way, or is our own come back.
 Must not know what is done about a difference (`library_verdict`), nor who asks.
 """
 
@@ -17,6 +18,9 @@ from sync_assets.store.session import Cursor
 from sync_assets.store.sql import read_named
 
 SQL = read_named(Path(__file__).with_name("library.sql"))
+
+
+Named = tuple[Id, str]  # the origin's id of a thing, and its uid ('' where the origin does not tell it)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,9 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class KnownTask:
-    task: Task  # with our ids; without its document
+    task: Task  # with our ids; without its document and uids
     waiting: Waiting
-    sync_id: str
+    sync_id: str | None  # None: its id there was not known until now
 
     def verdict(self, theirs: Task, reference_is_same: bool) -> Did:
         same = reference_is_same and self.task == replace(
@@ -59,6 +63,8 @@ class KnownTask:
             repository_id=self.task.repository_id,
             run_after=self.task.run_after,
             doc_id=0,
+            uid="",
+            run_after_uid="",
             created_at=self.task.created_at,
             updated_at=self.task.updated_at,
         )
@@ -70,7 +76,7 @@ class KnownDocument:
     document: Document  # with our ids; without its content
     digest: bytes
     waiting: Waiting
-    sync_id: str
+    sync_id: str | None  # as of a task
 
     def verdict(self, theirs: Document, reference_is_same: bool, task: Id) -> Did:
         ours = self.document
@@ -92,13 +98,24 @@ def lock(cursor: Cursor, origin: str) -> None:
     cursor.execute(SQL["one_at_a_time"], {"origin": origin})
 
 
-def repositories(cursor: Cursor, origin: str, ids: Iterable[Id]) -> Mapping[Id, tuple[Repository, str]]:
-    """By the origin's id: the repository as it is here, and the sync that replaces it."""
-    return {row[0]: (Repository(*row[2:]), row[1]) for row in _look(cursor, "known_repositories", origin, ids)}
+@dataclass(frozen=True, slots=True)
+class KnownRepository:
+    """`mapped`: its id there was known before. `sync_id`: the sync that replaces it, '' for none."""
+
+    repository: Repository  # as it is here, without its uid
+    mapped: bool
+    sync_id: str
 
 
-def tasks(cursor: Cursor, origin: str, ids: Iterable[Id]) -> Mapping[Id, KnownTask]:
-    rows = _look(cursor, "known_tasks", origin, ids)
+def repositories(cursor: Cursor, origin: str, asked: Iterable[Named]) -> Mapping[Id, KnownRepository]:
+    """By the origin's id."""
+    rows = _look(cursor, "known_repositories", origin, asked)
+    return {id: KnownRepository(Repository(*values), mapped, sync_id) for id, mapped, sync_id, *values in rows}
+
+
+def tasks(cursor: Cursor, origin: str, asked: Iterable[Named]) -> Mapping[Id, KnownTask]:
+    """By the origin's id."""
+    rows = _look(cursor, "known_tasks", origin, asked)
     found = ((row[0], row[1], row[2], row[3], Task(*row[4:])) for row in rows)
     return {
         id: KnownTask(replace(task, run_after=0), Waiting(task.run_after, came, came_origin), sync_id)
@@ -106,9 +123,10 @@ def tasks(cursor: Cursor, origin: str, ids: Iterable[Id]) -> Mapping[Id, KnownTa
     }
 
 
-def documents(cursor: Cursor, origin: str, ids: Iterable[Id]) -> Mapping[Id, KnownDocument]:
-    rows = _look(cursor, "known_documents", origin, ids)
-    found = ((row[0], row[1], row[2], row[3], bytes(row[4]), _document(row[5:])) for row in rows)
+def documents(cursor: Cursor, origin: str, asked: Iterable[Named]) -> Mapping[Id, KnownDocument]:
+    """By the origin's id."""
+    rows = _look(cursor, "known_documents", origin, asked)
+    found = ((row[0], row[1], row[2], row[3], bytes(row[4]), Document(*row[5:])) for row in rows)
     return {
         id: KnownDocument(document, digest, Waiting(document.replaced_by, came, came_origin), sync_id)
         for id, sync_id, came, came_origin, digest, document in found
@@ -120,10 +138,9 @@ def new_ids(cursor: Cursor, entity: Entity, count: int) -> list[Id]:
     return [row[0] for row in cursor.execute(statement, {"count": count})] if count else []
 
 
-def _document(row: tuple[Any, ...]) -> Document:
-    return Document(*row)
-
-
-def _look(cursor: Cursor, query: str, origin: str, ids: Iterable[Id]) -> list[tuple[Any, ...]]:
-    wanted = sorted({id for id in ids if id})
-    return cursor.execute(SQL[query], {"origin": origin, "ids": wanted}).fetchall() if wanted else []
+def _look(cursor: Cursor, query: str, origin: str, asked: Iterable[Named]) -> list[tuple[Any, ...]]:
+    wanted = {id: uid or None for id, uid in asked if id}
+    if not wanted:
+        return []
+    values = {"origin": origin, "ids": list(wanted), "uids": list(wanted.values())}
+    return cursor.execute(SQL[query], values).fetchall()

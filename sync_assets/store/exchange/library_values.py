@@ -7,11 +7,12 @@ Must not know statements.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from sync_assets.engine.errors import RejectRow
-from sync_assets.exchange.model import Document, Repository, Task, TaskPack, TaskUsage
+from sync_assets.exchange.model import UID, Document, Repository, Task, TaskPack, TaskUsage
 from sync_assets.store.control import storable
 
 REPOSITORY_STATUSES = ("pending", "cloning", "ready", "analyzing", "completed", "error")
@@ -71,6 +72,8 @@ def _fit(what: str, thing: Thing) -> Thing:
     for one in fields(thing):
         value = getattr(thing, one.name)
         if isinstance(value, str):
+            if one.name.endswith("uid"):
+                _require(re.fullmatch(UID, value) is not None, what, one.name, "is no UUID")
             text = storable(value)
             if text != value:
                 changed[one.name] = text

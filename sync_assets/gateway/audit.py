@@ -59,7 +59,8 @@ class Audited:
 
     async def _ended(self, begun: Begun, status: int) -> None:
         """Once; what comes after it is not of the call."""
-        if witness.get() is begun:
+        if not begun.ended:
+            begun.ended = True
             witness.set(None)
             if begun.number is not None or _counts(status):
                 await anyio.to_thread.run_sync(self._note, replace(begun.act(), outcome=str(status), ends=begun.number))

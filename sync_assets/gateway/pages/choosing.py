@@ -47,6 +47,7 @@ class Choice:
     documents: Sequence[Listed] = ()
     trouble: str = ""  # why the peer could not be asked
     hint: str = ""
+    code: str = ""
 
     @property
     def possible(self) -> bool:
@@ -90,7 +91,7 @@ def _begin(request: Request, desk: Desk, caller: Caller, choice: Choice, form: F
     except AlreadyRunning as running:
         return RedirectResponse(link(f"/pages/sync/{running.sync_id}", running=1), 303)
     except SyncError as error:
-        failed = replace(choice, trouble=error.message, hint=error.hint)
+        failed = replace(choice, trouble=error.message, hint=error.hint, code=error.code)
         status = of_error(error).status_code
         return _page(request, desk, caller, failed, form, status=status, wrong="failed")
     return RedirectResponse(f"/pages/sync/{state.sync_id}", 303)
@@ -169,7 +170,7 @@ def _of_there(desk: Desk, choice: Choice, peer: PeerChoice, wanted: str) -> Choi
             ]
             return replace(choice, repository=repository, documents=documents)
     except SyncError as error:
-        return replace(choice, trouble=error.message, hint=error.hint)
+        return replace(choice, trouble=error.message, hint=error.hint, code=error.code)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from sync_assets.gateway.access import COOKIE, Caller
+from sync_assets.gateway.pages.explaining import explain
 from sync_assets.gateway.pages.words import LANGUAGES, choose, say_in
 from sync_assets.project.load import time_zone_of_deployment
 
@@ -68,6 +69,7 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
         "t": say_in(language), "language": language, "installation": request.url.netloc, "moment": _clock(zone),
         "zone": zone.key, "caller": caller if isinstance(caller, Caller) else None, "token": form_token(request),
         "speaking": lambda tag: _speaking(request, tag),
+        "explain": lambda text, code="": explain(text, language, code),
     }  # fmt: skip
     text = _templates().get_template(template).render({**given, **values})
     answer = HTMLResponse(text, status, dict(HEADERS))

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 _PAGES = ("/pages/", "/repo/")
 _MOST = 10_000  # of the text of a refusal
-_KINDS: Mapping[int, str] = {403: "denied", 404: "missing", 413: "large"}
+_KINDS: Mapping[int, str] = {
+    400: "wrong", 403: "denied", 404: "missing", 408: "later", 413: "large", 429: "busy", 500: "broken", 503: "later",
+}  # fmt: skip
+_PLAIN = ("form", "denied", "missing", "large")  # whose own text says less than ours
 
 
 def is_page(path: str) -> bool:
@@ -50,8 +53,9 @@ class Shown:
             return _to_sign_in(request)
         text = held.text()
         kind = "form" if (status, text) == (403, "form") else _KINDS.get(status, "general")
+        after = held.headers.get("retry-after", "")
         page = render(request, "trouble.html", status=status,
-                      kind=kind, text=text if kind == "general" else "", hint="")  # fmt: skip
+                      kind=kind, text="" if kind in _PLAIN else text, after=after)  # fmt: skip
         for name in ("retry-after", "x-request-id"):
             value = held.headers.get(name)
             if value:

@@ -46,6 +46,7 @@ class Begun:
 
     act: Callable[[], Act]  # asked when it is needed: what is called is known late
     number: int | None = None  # of its row, once that is there for good
+    ended: bool = False  # its outcome has been told
     _next: int | None = None
 
     def sign(self, cursor: Cursor) -> None:

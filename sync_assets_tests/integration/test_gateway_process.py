@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from sync_assets_tests.fix_gateway import signature
+
 if TYPE_CHECKING:
     from sync_assets_tests.fix_gateway import GatewayProcess
 
@@ -92,6 +94,37 @@ def test_keys_and_logins_survive_a_kill(gateway_process: GatewayProcess, command
         answer = http.post("/api/v1/auth/refresh", json={"refresh_token": login["refresh_token"]})
         assert answer.status_code == 200
     assert gateway_process.stop() in (0, -signal.SIGTERM)  # uvicorn passes the signal on when all is done
+
+
+def test_a_signed_call_does_not_count_again_after_a_kill(gateway_process: GatewayProcess, command: Command):
+    key = command("keys", "create", "berlin", "--scope", "read").stdout.strip()
+    request = httpx.Request("GET", f"{gateway_process.gateway.sync_url}/ping")
+    request.headers["Authorization"] = signature(key, request)
+    with gateway_process.gateway.client() as http:
+        assert http.send(request).status_code == 200
+        gateway_process.kill()
+        gateway_process.start()
+        assert http.send(request).json()["code"] == "replayed"
+
+
+def test_signed_only_takes_no_key_and_the_commands_tell_who_speaks_for_whom(
+    gateway_process: GatewayProcess, command: Command
+):
+    key = command("keys", "create", "berlin", "--scope", "write").stdout.strip()
+    gateway_process.stop()
+    gateway_process.arguments = ("--signed-only",)
+    gateway_process.start()
+    assert _status(gateway_process, key) == 401
+    with gateway_process.gateway.signer(key=key, X_Sync_Origin="b-17") as http:
+        body = {"repository_id": 1, "name": "r"}
+        assert http.post("/api/sync/repository-upsert", json=body).status_code == 200
+    assert "b-17" in command("keys", "list").stdout
+    released = command("keys", "release", "berlin")
+    assert (released.returncode, released.stdout) == (0, "released: berlin (b-17)\n")
+    assert "b-17" not in command("keys", "list").stdout
+    again = command("keys", "release", "berlin")
+    assert again.returncode == 2 and "speaks for no installation" in again.stderr
+    assert key not in gateway_process.log and "Sync key" not in gateway_process.log
 
 
 def test_the_access_log_tells_nothing_that_was_typed(gateway_process: GatewayProcess, command: Command):

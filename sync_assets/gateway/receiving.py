@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Header
 
 from sync_assets.engine.errors import RejectRow
 from sync_assets.exchange.model import Entity, Id, PackReceived
-from sync_assets.gateway import wire
+from sync_assets.gateway import speaking, wire
 from sync_assets.gateway.access import Caller, allowed
 from sync_assets.gateway.envelope import Ok
 from sync_assets.gateway.refusal import Refused, missing
@@ -129,10 +129,14 @@ def _add_batches(routes: APIRouter, services: Services) -> None:
 
 
 def origin_of(services: Services, caller: Caller, said: str | None) -> str:
-    """By what name the sender's ids are known. Raises 400 for ourselves: ids would be taken for another's."""
-    if said is not None and said == services.instance:
+    """By what name the sender's ids are known. Raises 400 for ourselves: ids would be taken for another's; 403 for an
+    installation that another speaks for."""
+    if said is None:
+        return str(caller)  # no origin can have a colon
+    if said == services.instance:
         raise Refused(400, "this is the installation itself; it cannot be its own peer")
-    return said or str(caller)  # no origin can have a colon
+    speaking.check(services.origins, caller, said)
+    return said
 
 
 def _ours(services: Services, caller: Caller, origin: str, repository: Id) -> Id:

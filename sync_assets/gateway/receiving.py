@@ -46,10 +46,10 @@ def _add_things(routes: APIRouter, services: Services) -> None:
     ) -> Ok[wire.RepositoryOut]:
         """Create a repository or bring it up to date. One that is new here needs the right to write all."""
         origin = origin_of(services, caller, x_sync_origin)
-        ours = library.local(origin, Entity.REPOSITORY, body.repository_id)
+        repository = wire.repository(body)
+        ours = library.recognised(origin, repository)
         if ours is None or not caller.may("write", ours):
             caller.must("write", None)  # the same answer for one that is new and one that is not the caller's
-        repository = wire.repository(body)
         done = library.put_repository(origin, repository)
         if body.replacing and x_sync_id:
             library.begin_replacing(origin, body.repository_id, x_sync_id)

@@ -191,6 +191,18 @@ def test_a_header_that_comes_twice_is_refused(gateway: Gateway) -> None:
     assert _repositories(gateway) == 0
 
 
+@pytest.mark.parametrize("parts", [("ber", "lin"), ("berlin", ""), ("", "berlin"), ("",)])
+def test_a_header_in_parts_is_refused_though_they_make_the_signed_text(
+    gateway: Gateway, parts: tuple[str, ...]
+) -> None:
+    told = {"X-Sync-Origin": "berlin"} if any(parts) else {}
+    request = Request(headers={**told, "Content-Type": "application/json"}).signed(gateway.key("write"))
+    request.headers.pop("X-Sync-Origin", None)
+    headers = [*request.headers.items(), *(("X-Sync-Origin", part) for part in parts)]
+    assert _refused(httpx.post(f"{gateway.url}{PATH}", content=BODY, headers=headers, trust_env=False))
+    assert _repositories(gateway) == 0
+
+
 def test_a_signature_of_another_key_is_refused(gateway: Gateway) -> None:
     mine, theirs = gateway.key("read"), gateway.key("admin")
     request = Request().signed(mine)
@@ -290,7 +302,7 @@ def test_whoever_cannot_sign_is_told_nothing_of_clocks(gateway: Gateway) -> None
 
 def test_wrong_signatures_are_limited_and_right_ones_from_the_same_address_are_not(gateways: Gateways) -> None:
     gateway = gateways(Limits(calls=1000, burst=1000, strangers=0.01, strangers_burst=3))
-    key = gateway.key("read")
+    key, looked = gateway.key("read"), _looks(gateway)
 
     def ping() -> Request:
         return Request("GET", "/api/sync/ping", b"", {}).signed(key)
@@ -302,9 +314,24 @@ def test_wrong_signatures_are_limited_and_right_ones_from_the_same_address_are_n
         request.sign_as(r'signature="..', 'signature="AA')
         forged.append(request.send(gateway).status_code)
     assert forged == [401, 401, 401, 429, 429], "a known id is no way round the limit"
+    assert len(looked) == 1 + 3, "beyond it the database is not asked"
     assert [ping().send(gateway).status_code for _ in range(5)] == [200] * 5
     unknown = gateway.key("read")
     assert Request("GET", "/api/sync/ping", b"", {}).signed(unknown).send(gateway).status_code == 429
+
+
+def _looks(gateway: Gateway) -> list[object]:
+    """Grows with every call whose signer is looked up in the database."""
+    assert gateway.services is not None
+    signed, looked = gateway.services.signed, []
+    real = signed.signer
+
+    def counted(proof: signing.Proof, call: Head) -> Any:
+        looked.append(proof)
+        return real(proof, call)
+
+    signed.signer = counted  # type: ignore[method-assign]
+    return looked
 
 
 # -- signed only

@@ -43,19 +43,21 @@ def _moment(value: Any) -> Any:
     return None if value == "" else value
 
 
-def _text_or(default: str) -> BeforeValidator:
-    return BeforeValidator(lambda value: _none_is_default(value, default))
+def _text_or(default: str, said: Any = str) -> BeforeValidator:
+    """Text as `said`; '' and null are the default."""
+    return BeforeValidator(lambda value: _none_is_default(value, default), json_schema_input_type=said | None)
 
 
-def _number_or(absent: float | None) -> BeforeValidator:
-    """A number of JSON; null is `absent`. Python would take true and "1" for numbers as well."""
+def _number_or(absent: float | None, said: Any = None) -> BeforeValidator:
+    """A number of JSON; null is `absent`, and then may be sent as `said`. Python would take true and "1" for numbers as
+    well."""
 
     def number(value: object) -> object:
         if isinstance(value, bool | str):
             raise ValueError("is no number")
         return absent if value is None else value
 
-    return BeforeValidator(number)
+    return BeforeValidator(number, json_schema_input_type=said | None) if said else BeforeValidator(number)
 
 
 def _flag(value: object) -> object:
@@ -64,24 +66,28 @@ def _flag(value: object) -> object:
     return True if value is None else value
 
 
+_Whole = Annotated[int, Field(ge=0, le=2**63 - 1)]
+_Int4 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+_Amount = Annotated[float, Field(ge=0, lt=1e15, allow_inf_nan=False)]
+_Upto1000 = Annotated[str, Field(max_length=1000)]
+_Uid = Annotated[str, Field(pattern=UID)]
 Id = Annotated[int, Field(ge=1, le=2**63 - 1), _number_or(None)]
-Reference = Annotated[int, Field(ge=0, le=2**63 - 1), _number_or(0)]
-Small = Annotated[int, Field(ge=-(2**31), le=2**31 - 1), _number_or(0)]
-Version = Annotated[int, Field(ge=-(2**31), le=2**31 - 1), _number_or(1)]
-Flag = Annotated[bool, BeforeValidator(_flag)]
-Tokens = Annotated[int, Field(ge=0, le=2**63 - 1), _number_or(0)]
-Size = Annotated[float, Field(ge=0, lt=1e15, allow_inf_nan=False), _number_or(0.0)]
+Reference = Annotated[_Whole, _number_or(0, _Whole)]
+Small = Annotated[_Int4, _number_or(0, _Int4)]
+Version = Annotated[_Int4, _number_or(1, _Int4)]
+Flag = Annotated[bool, BeforeValidator(_flag, json_schema_input_type=bool | None)]
+Tokens = Annotated[_Whole, _number_or(0, _Whole)]
+Size = Annotated[_Amount, _number_or(0.0, _Amount)]
 Text = Annotated[str, _text_or("")]
-Short = Annotated[str, Field(max_length=1000), _text_or("")]
-Uid = Annotated[str, Field(pattern=UID), _text_or("")]  # '' where the sender tells none
+Short = Annotated[_Upto1000, _text_or("", _Upto1000)]
+Uid = Annotated[_Uid, _text_or("", _Uid)]  # '' where the sender tells none
 Moment = Annotated[AwareDatetime | None, BeforeValidator(_moment)]
-RepositoryStatus = Annotated[
-    Literal["pending", "cloning", "ready", "analyzing", "completed", "error"], _text_or("ready")
-]
-TaskStatus = Annotated[Literal["pending", "queued", "running", "succeeded", "failed", "canceled"], _text_or("pending")]
-TaskType = Annotated[
-    Literal["DocWrite", "DocRewrite", "TocWrite", "TitleRewrite", "IncrementalWrite"], _text_or("DocWrite")
-]
+_RepositoryStatus = Literal["pending", "cloning", "ready", "analyzing", "completed", "error"]
+_TaskStatus = Literal["pending", "queued", "running", "succeeded", "failed", "canceled"]
+_TaskType = Literal["DocWrite", "DocRewrite", "TocWrite", "TitleRewrite", "IncrementalWrite"]
+RepositoryStatus = Annotated[_RepositoryStatus, _text_or("ready", Literal[_RepositoryStatus, ""])]
+TaskStatus = Annotated[_TaskStatus, _text_or("pending", Literal[_TaskStatus, ""])]
+TaskType = Annotated[_TaskType, _text_or("DocWrite", Literal[_TaskType, ""])]
 
 
 # -- what comes

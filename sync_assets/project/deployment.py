@@ -29,7 +29,7 @@ class PlacedSync:
     `defs.yaml`. `document` and `position` say where in the file it stands. `homes` are the schemas that tables without
     a written one are in, at the source and the target; empty where that is not known without asking. `replica` is the
     name of the replica that a table belongs to, empty for a sync that stands by itself; `beside` says where that takes
-    other tables of the source.
+    other tables of the source, `objects` whether it takes their views and triggers, too.
     """
 
     spec: SyncSpec
@@ -45,6 +45,7 @@ class PlacedSync:
     homes: tuple[str, str] = ("", "")
     replica: str = ""
     beside: Callable[[TableName], TableName | None] | None = field(default=None, compare=False, repr=False)
+    objects: bool = False
 
     @property
     def into_table(self) -> bool:

@@ -76,6 +76,7 @@ def _job(
         windows=tuple(window_of(placed, key, columns[spec.name]) for key in keys or ()),
         partitioned=spec.partitions is not None,
         create=spec.create,
+        objects=placed.objects and spec.create,
         policy=spec.schema_changes,
         proof=spec.proof,
         delete_limit=DeleteLimit(spec.delete_guard.share, spec.delete_guard.rows),

@@ -106,6 +106,11 @@ class DatabaseReplicaSpec(Strict):
         default="apply", description="what to do when the structure of the source changes; as in a sync"
     )
     create: bool = Field(default=True, description="make missing schemas and tables; `false`: stop instead")
+    views_and_triggers: bool = Field(
+        default=False,
+        description="between databases of one kind: make the views and triggers of the tables' schemas too (between "
+        "PostgreSQL servers functions and rules as well), when the rows are there",
+    )
     delete_guard: DeleteGuard = Field(default=DeleteGuard(), description="how much of a table may be deleted at once")
     allow_empty_source: bool = Field(default=False, description="tables of the source may rightly become empty")
     allow_writing_role: bool = Field(

@@ -133,6 +133,7 @@ def sync_of(placed: PlacedReplica, name: TableName, homes: tuple[str, str]) -> P
         homes=homes,
         replica=spec.name,
         beside=partial(_goes, spec, homes),
+        objects=spec.views_and_triggers,
     )
 
 

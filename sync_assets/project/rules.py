@@ -114,8 +114,8 @@ def check(pieces: Pieces) -> Iterator[Found]:
         for trouble in _of_one(sync, source, target):
             yield sync.document, Trouble(sync.loc + trouble.loc, trouble.message, trouble.hint)
     for replica in pieces.replicas:
-        dialect = _dialect(known.get(replica.value.source))
-        yield from ((replica.document, t) for t in table_rules.of_replica(replica.value, dialect))
+        ends = [_dialect(known.get(name)) for name in (replica.value.source, replica.value.target)]
+        yield from ((replica.document, t) for t in table_rules.of_replica(replica.value, *ends))
         yield from ((replica.document, t) for t in _windows(replica))
     yield from _shared_boards(pieces.syncs)
     yield from _shared_tables([s for s in pieces.syncs if _dialect(known.get(s.target or "")) is not None])

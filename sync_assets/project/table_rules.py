@@ -129,8 +129,16 @@ def unbound(names: Sequence[str] | frozenset[str]) -> Iterator[Trouble]:
                       " conditions on partitions.column: leave it out")  # fmt: skip
 
 
-def of_replica(replica: DatabaseReplicaSpec, source: Dialect | None) -> Iterator[Trouble]:
+_WITH_OBJECTS = ("postgres", "mysql")  # databases whose views and triggers can be carried to their like
+
+
+def of_replica(replica: DatabaseReplicaSpec, source: Dialect | None, target: Dialect | None) -> Iterator[Trouble]:
     """Whether its overrides fit, and their filters are filters."""
+    if replica.views_and_triggers and source and target and (source != target or source not in _WITH_OBJECTS):
+        yield Trouble(("views_and_triggers",), f"cannot be had from {source} to {target}", "leave it out: they are"
+                      " carried between PostgreSQL servers, and between MySQL or MariaDB servers")  # fmt: skip
+    if replica.views_and_triggers and not replica.create:
+        yield Trouble(("views_and_triggers",), "stands beside create: false", "with create: true they are made")
     for name, table in replica.overrides.items():
         loc = ("overrides", name)
         if table.changes is Changes.WATERMARK and (table.mode or replica.mode) is Mode.CLONE:

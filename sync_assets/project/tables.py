@@ -155,6 +155,7 @@ def _back(sync: PlacedSync, source: TableTarget, target: TableTarget, accept_del
         changes=Changes.HASH,
         watermark=None,
         policy="ignore",
+        objects=False,
         beside=None,
         delete_limit=DeleteLimit(1.0) if accept_deletes else job.delete_limit,
     )

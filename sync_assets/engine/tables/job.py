@@ -58,6 +58,7 @@ class TableJob:
     windows: tuple[Window, ...] = ()
     partitioned: bool = False  # whether the sync has windows at all, also where `windows` names only some
     create: bool = True  # make the table if it is missing
+    objects: bool = False  # and the views and triggers of all jobs that say so
     policy: Policy = "apply"
     proof: Proof = "checksum"
     delete_limit: DeleteLimit = field(default_factory=DeleteLimit)

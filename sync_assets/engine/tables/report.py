@@ -61,7 +61,7 @@ def _report(job: TableJob, structure: Structure, works: Sequence[Work]) -> Repor
         rejected=tuple(r for w in good for r in w.rejected),
         notes=_notes(job, structure, good),
         schema=tuple(Column(c.name, c.type, c.native, nullable=c.nullable, comment=c.comment) for c in shape.columns),
-        drift=tuple(d for d in structure.design.drift if _about(d, job)),
+        drift=tuple(d for d in structure.design.drift if _told(d, job, structure.jobs)),
     )
 
 
@@ -81,7 +81,7 @@ def _notes(job: TableJob, structure: Structure, works: Sequence[Work]) -> tuple[
 
 
 def _told(line: str, job: TableJob, jobs: Sequence[TableJob]) -> bool:
-    """Each table tells its own losses, the first one those of no table."""
+    """Each table tells its own losses and differences, the first one those of no table."""
     return _about(line, job) or (job is jobs[0] and not any(_about(line, one) for one in jobs))
 
 

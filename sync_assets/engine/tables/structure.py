@@ -117,7 +117,7 @@ class Structure:
     def _one_by_one(self, jobs: Sequence[TableJob]) -> Design:
         for job in jobs:
             try:
-                design = self._design([job])
+                design = self._design([job], alone=True)
             except Stop as error:
                 self.errors[job.sync] = error
                 continue
@@ -127,9 +127,11 @@ class Structure:
         good = [job for job in jobs if job.sync not in self.errors]
         return _sum(self._design(group) for group in _by_policy(good))
 
-    def _design(self, jobs: Sequence[TableJob]) -> Design:
+    def _design(self, jobs: Sequence[TableJob], *, alone: bool = False) -> Design:
+        """`alone`: to find out which table it is that stops; views stand on several."""
         asked = [self._wanted(job) for job in jobs]
-        return self.target.design(asked, self.source, jobs[0].policy) if asked else Design()
+        objects = not alone and any(job.objects for job in jobs)
+        return self.target.design(asked, self.source, jobs[0].policy, objects) if asked else Design()
 
     def _wanted(self, job: TableJob) -> Wanted:
         return wanted(job, self.shapes[job.sync])

@@ -170,9 +170,12 @@ class TableTarget(TableSource, Protocol):
         """The forms that `Writer.load` accepts here and now (extras installed, rights given)."""
         ...
 
-    def design(self, wanted: Sequence[Wanted], source: TableSource, policy: Policy) -> Design:
+    def design(self, wanted: Sequence[Wanted], source: TableSource, policy: Policy, objects: bool = False) -> Design:
         """Compare what there is with what is wanted. Writes nothing. Raises `Stop` for what cannot be held at all: a
-        type without a mapping, a table of an engine without transactions, a view in the way."""
+        type without a mapping, a table of an engine without transactions, a view in the way.
+
+        `objects`: also the views and triggers of these tables, made when the rows are there. They are asked for only
+        where source and target are of one kind; what cannot be had is a loss, never a stop."""
         ...
 
     def positions(self, wanted: Sequence[Wanted], source: TableSource) -> Sequence[str]:

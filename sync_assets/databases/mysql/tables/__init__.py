@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from sync_assets.databases.base import ConnectionArgs, name_parts
 from sync_assets.databases.mysql.tables import catalogue, ledger, load
@@ -97,7 +98,7 @@ class MySQLTables:
     def takes(self) -> Sequence[Form]:
         return (Form.LINES,)
 
-    def design(self, wanted: Sequence[Wanted], source: TableSource, policy: Policy) -> Design:
+    def design(self, wanted: Sequence[Wanted], source: TableSource, policy: Policy, objects: bool = False) -> Design:
         from sync_assets.databases.mysql import ddl
 
         existing = self.shapes(concerned(wanted))
@@ -105,7 +106,19 @@ class MySQLTables:
             if one.table in existing:
                 load.refuse_other_tables(self.place, existing[one.table])
         collation = ddl.collation_of(str(self._line.one("select version()")))
-        return ddl.design(wanted, existing, source.dialect, policy, collation)
+        made = ddl.design(wanted, existing, source.dialect, policy, collation)
+        return self._with_objects(made, wanted, source) if objects and isinstance(source, MySQLTables) else made
+
+    def _with_objects(self, made: Design, wanted: Sequence[Wanted], source: MySQLTables) -> Design:
+        from sync_assets.databases.mysql.tables import objects
+
+        more = objects.design(source.args, self.args, wanted)
+        return replace(
+            made,
+            after=(*made.after, *more.after),
+            losses=(*made.losses, *more.losses),
+            drift=(*made.drift, *more.drift),
+        )
 
     def positions(self, wanted: Sequence[Wanted], source: TableSource) -> Sequence[str]:
         return ()  # AUTO_INCREMENT follows the rows

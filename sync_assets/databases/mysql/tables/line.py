@@ -20,6 +20,7 @@ from sync_assets.databases.mysql import TROUBLE, dial, errors
 from sync_assets.databases.mysql.tables.local import LocalConnection
 from sync_assets.engine.errors import Retry, SyncError
 
+WRITING = "sync_assets_writes"  # session variable that is set where we write: triggers that we made heed it
 LOCK_SECONDS = 30  # the longest that we wait for, or keep others waiting behind, a lock
 # Zero dates are let in: only MySQL sends them, and a copy of a table that has them must have them. In strict mode no
 # other wrong date becomes one.
@@ -83,6 +84,8 @@ class Line:
         self._connection.query(_SESSION.format(mode=_STRICT if self.writes else "", wait=LOCK_SECONDS))
         level = "read committed" if self.writes else "repeatable read, read only"
         self._connection.query(f"set session transaction isolation level {level}")
+        if self.writes:
+            self._connection.query(f"set @{WRITING} = 1")
         for wish in _WISHES[self.mariadb]:
             with contextlib.suppress(err.OperationalError, err.ProgrammingError, err.InternalError):
                 self._connection.query(f"set session {wish}")

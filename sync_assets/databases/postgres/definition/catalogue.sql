@@ -365,6 +365,15 @@ join pg_namespace n on n.oid = c.relnamespace
 where d.refclassid = 'pg_class'::regclass and d.refobjid = any(%(oids)s::oid[]) and c.oid <> all(%(oids)s::oid[])
 order by 1, 2, 3, 4
 
+-- view_uses: the tables and views that views stand on
+select distinct r.ev_class::int8, c.oid::int8, n.nspname::text, c.relname::text
+from pg_rewrite r
+join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid and d.refclassid = 'pg_class'::regclass
+join pg_class c on c.oid = d.refobjid and c.oid <> r.ev_class and c.oid >= 16384 and c.relkind in ('r', 'p', 'v', 'm', 'f')
+join pg_namespace n on n.oid = c.relnamespace
+where r.ev_class = any(%(oids)s::oid[])
+order by 1, 3, 4
+
 -- extras: views, functions, triggers and rules of schemas
 select 'pg_class', c.oid::int8, c.relkind::text, n.nspname::text, c.relname::text,
        case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) else '' end,

@@ -236,7 +236,7 @@ def _extras(ask: Ask, scope: Scope, objects: bool) -> _Extras:
     functions: list[int] = []
     last: list[Thing] = []
     losses: list[str] = []
-    rows = ask("extras", schemas=list(schemas), oids=scope.oids)
+    rows = [row for row in ask("extras", schemas=list(schemas), oids=scope.oids) if row[1] not in scope.tables]
     moved = {Name(r[3], r[4]): Name(schemas[r[3]], r[4]) for r in rows if r[0] == "pg_class"}
     renaming = replace(scope.renaming, relations={**scope.renaming.relations, **moved})
     for row in rows:
@@ -249,7 +249,23 @@ def _extras(ask: Ask, scope: Scope, objects: bool) -> _Extras:
         else:
             last.append(_hook(row, scope.renaming.relation(Name(row[3], row[4])), renaming.text(row[5])))
             functions += [row[9]] if row[9] else []
+    losses += _unsupported(ask, scope, views)
     return _Extras(views, functions, last, losses)
+
+
+def _unsupported(ask: Ask, scope: Scope, views: dict[int, Thing]) -> list[str]:
+    """Take out the views that stand on what is not made with them, and the views on those; say why of each."""
+    uses: dict[int, list[tuple[int, Name]]] = {}
+    for view, oid, schema, name in ask("view_uses", oids=list(views)):
+        uses.setdefault(view, []).append((oid, Name(schema, name)))
+    losses: list[str] = []
+    while lost := {
+        view: next(name for oid, name in uses[view] if oid not in views and oid not in scope.tables)
+        for view in views if any(oid not in views and oid not in scope.tables for oid, _ in uses.get(view, ()))
+    }:  # fmt: skip
+        for view, name in lost.items():
+            losses.append(f"{views.pop(view).label} is not made: it stands on {name}, which is not copied with it")
+    return losses
 
 
 def _view(row: catalogue.Row, name: Name, definition: str) -> Thing:

@@ -134,11 +134,11 @@ class PostgresTables:
     def takes(self) -> Sequence[Form]:
         return [Form.PG_BINARY, Form.LINES]
 
-    def design(self, wanted: Sequence[Wanted], source: TableSource, policy: Policy) -> Design:
+    def design(self, wanted: Sequence[Wanted], source: TableSource, policy: Policy, objects: bool = False) -> Design:
         if isinstance(source, PostgresTables):
             from sync_assets.databases.postgres import definition
 
-            return definition.design(source, self, wanted, policy)
+            return definition.design(source, self, wanted, policy, objects=objects)
         from sync_assets.databases.postgres import ddl
 
         return ddl.design(wanted, self.shapes(concerned(wanted)), source.dialect, policy)

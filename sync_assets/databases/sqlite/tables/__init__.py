@@ -105,7 +105,7 @@ class SqliteTables:
     def takes(self) -> Sequence[Form]:
         return [Form.LINES]
 
-    def design(self, wanted: Sequence[Wanted], source: TableSource, policy: Policy) -> Design:
+    def design(self, wanted: Sequence[Wanted], source: TableSource, policy: Policy, objects: bool = False) -> Design:
         from sync_assets.databases.sqlite import ddl
 
         if getattr(source, "address", "") == self.address:

@@ -21,7 +21,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from sync_assets.engine.errors import RejectRow, Retry
+from sync_assets.engine.errors import RejectRow, Retry, SyncError
 from sync_assets.exchange.model import Cleared, Document, Id, Repository
 from sync_assets.exchange.work import (
     AlreadyRunning,
@@ -114,7 +114,7 @@ class FarShelf:
 
     def repositories(self) -> list[Repository]:
         if self.broken:
-            raise Retry("peer berlin does not answer", hint="is it running?")
+            raise Retry("peer berlin does not answer", hint="is it running?", code="connect")
         return self.shelf.repositories()
 
     def documents(self, repository_id: Id) -> list[tuple[Id, str, str, datetime | None]]:
@@ -133,6 +133,7 @@ class HandDesk:
     far: FarShelf = field(default_factory=lambda: FarShelf(Shelf()))
     orders: list[Order] = field(default_factory=list)
     running: str = ""
+    refusal: SyncError | None = None  # of what is started
     attempts: int = 0
     ended: list[str] = field(default_factory=list)
     sessions: dict[str, Caller] = field(default_factory=dict)
@@ -182,6 +183,8 @@ class HandDesk:
     def start(self, caller: Caller, order: Order) -> SyncState:
         if self.running:
             raise AlreadyRunning(self.running, "handbook")
+        if self.refusal:
+            raise self.refusal
         self.orders.append(order)
         state = SyncState(f"s{len(self.orders)}", order, SyncStatus.IN_PROGRESS, "handbook", started_at=WHEN)
         self.syncs.states[state.sync_id] = state

@@ -7,11 +7,13 @@ is tested here as HTTP and HTML besides.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from sync_assets.exchange.work import Direction, Order
+from sync_assets.engine.errors import RejectRow, Stop
+from sync_assets.exchange.work import Direction, DocumentOutcome, Order, SyncStatus, Unit, UnitStatus
 from sync_assets.gateway.access import COOKIE
 from sync_assets.gateway.pages.rendering import POLICY
 from sync_assets_tests.fix_pages import HOSTILE, PASSWORD, HandDesk, Reader, filled, form_of, query_of, reader_of
@@ -284,6 +286,51 @@ def test_a_peer_that_does_not_answer_is_said_to(desk: HandDesk, ada: Reader) -> 
     assert "is it running?" in page.text
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_an_error_is_told_in_the_readers_words_and_in_its_own(desk: HandDesk, ada: Reader, language: str) -> None:
+    """Of a peer that cannot be asked, of a start that is refused, of a sync, of a document."""
+    chinese = language == "zh"
+    desk.far.broken = True
+    page = ada.see(f"/pages?peer=berlin&direction=pull&lang={language}").text
+    assert ("连接不上" in page, "peer berlin does not answer" in page, "is it running?" in page) == (
+        chinese,
+        True,
+        True,
+    )
+    desk.refusal = Stop("a chosen document is not of this repository", hint="choose", code="unknown_document")
+    page = ada.send(ada.see("/pages?peer=berlin&repository=7"), "/pages/start").text
+    assert ("有所选文档不属于此仓库" in page, "a chosen document is not" in page) == (chinese, True)
+    why = str(RejectRow("the peer refuses it", code="other_repository"))
+    unit = Unit(1, 1, "task", UnitStatus.FAILED, 1, why, (DocumentOutcome(1, "x", UnitStatus.FAILED, why),))
+    desk.add_sync("s", SyncStatus.FAILED, ["x"], error="peer berlin, ping: HTTP 401 [http_401] -> check the key")
+    desk.syncs.outcomes["s"] = [unit]
+    page = ada.see("/pages/sync/s").text
+    assert ("对端不认可我们的密钥" in page, "HTTP 401 [http_401] -&gt; check the key" in page) == (chinese, True)
+    assert ("属于另一个仓库" in page, "the peer refuses it [other_repository]" in page) == (chinese, True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ("user:ada", "<bdi>ada</bdi>"),
+        ("key:<b>", "key &lt;b&gt;"),
+        ("mei (command line)", "mei (command line)"),
+        ("", ""),
+    ],
+)
+def test_who_began_a_sync_is_named_as_people_are(desk: HandDesk, ada: Reader, asked: str, shown: str) -> None:
+    state = desk.syncs.states["sync-failed"]
+    desk.syncs.states["sync-failed"] = replace(state, order=replace(state.order, asked_by=asked))
+    for path in ("/pages/sync/sync-failed", "/pages/history"):
+        assert shown in ada.see(path).text
+
+
+def test_a_sync_that_ended_before_anything_was_listed_shows_no_progress(desk: HandDesk, ada: Reader) -> None:
+    desk.add_sync("s", SyncStatus.FAILED, [], error="no connection")
+    page = ada.see("/pages/sync/s").text
+    assert "<progress" not in page and "ended before any task" in page
+
+
 def test_a_peer_is_not_offered_for_what_it_is_not_for(ada: Reader) -> None:
     assert "not configured for this direction" in ada.see("/pages?peer=shanghai&direction=pull").text
 
@@ -321,7 +368,7 @@ def test_history_by_peer_and_direction(ada: Reader) -> None:
     assert ada.see("/pages/history").text.count("<tr>") == 5
     assert ada.see("/pages/history?direction=push&peer=berlin").text.count("<tr>") == 5
     for query in ("direction=pull", "peer=shanghai"):
-        assert "There has been no sync yet" in ada.see(f"/pages/history?{query}").text
+        assert "No sync fits this filter" in ada.see(f"/pages/history?{query}").text
 
 
 def test_a_thousand_documents() -> None:

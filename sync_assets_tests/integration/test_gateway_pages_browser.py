@@ -119,6 +119,32 @@ def test_hostile_titles_do_nothing(browser: Browser, desk: HandDesk, path: str) 
     assert browser.complaints == []
 
 
+@pytest.mark.parametrize("width", [420, 360])
+def test_on_a_narrow_screen_nothing_lies_to_the_right(browser: Browser, desk: HandDesk, width: int) -> None:
+    with served(desk) as url:
+        browser.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        _sign_in(browser, url)
+        for path in ("/pages?peer=berlin", "/pages?peer=berlin&repository=7", "/pages/sync/sync-partial",
+                     "/pages/sync/sync-failed?show=failed", "/pages/history", "/repo/7/doc/2"):  # fmt: skip
+            browser.go(url + path)
+            wide = "[document.documentElement, ...document.querySelectorAll('.scroll, .card')]"
+            assert browser.evaluate(f"{wide}.filter((it) => it.scrollWidth > it.clientWidth).length") == 0, path
+        browser.go(f"{url}/pages?peer=berlin&repository=7")
+        browser.click("#every")
+        assert browser.evaluate("document.getElementById('ticked').textContent") == "12"
+
+
+def test_what_was_pressed_says_so_until_the_answer_comes(browser: Browser, desk: HandDesk) -> None:
+    with served(desk) as url:
+        _sign_in(browser, url)
+        browser.evaluate("document.querySelector('main form').addEventListener('submit', (it) => it.preventDefault())")
+        browser.click("form[action='/pages'] button")
+        browser.until("document.querySelector('main form button').disabled")
+        assert browser.evaluate("document.querySelector('main form button').ariaBusy") == "true"
+        browser.evaluate("window.dispatchEvent(new PageTransitionEvent('pageshow'))")
+        assert not browser.evaluate("document.querySelector('main form button').disabled")
+
+
 def test_nothing_inline_runs_whatever_gets_into_the_page(browser: Browser, desk: HandDesk) -> None:
     """The second wall, were the escaping to fail."""
     with served(desk) as url:

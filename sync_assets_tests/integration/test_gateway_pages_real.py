@@ -39,7 +39,7 @@ def test_pushed_then_pushed_again_then_pulled_back(pair: Pair) -> None:
     assert len(here.library.repositories()) == 1, "it is known that it came from here"
     history = here.reader.see("/pages/history").text
     assert history.count('class="state completed"') == 3
-    assert history.count("user:ada") == 3
+    assert history.count("<bdi>ada</bdi></td>") == 3
 
 
 def test_clearing_takes_what_the_push_did_not_bring(pair: Pair) -> None:

@@ -103,6 +103,7 @@ def _clock(zone: ZoneInfo) -> Callable[[datetime | None], Markup]:
         if at is None:
             return Markup("&ndash;")
         local = at.astimezone(zone)
-        return Markup('<time datetime="{}">{}</time>').format(local.isoformat(), f"{local:%Y-%m-%d %H:%M:%S}")
+        shown, offset = f"{local:%Y-%m-%d %H:%M:%S}", local.isoformat()[-6:]
+        return Markup('<time datetime="{}" title="{} UTC{}">{}</time>').format(local.isoformat(), shown, offset, shown)
 
     return moment

@@ -3,6 +3,14 @@
 
 for (const part of document.querySelectorAll("[data-script]")) part.hidden = false;
 
+// What was pressed says that it was: asking a peer may take a while, and a second press would only ask again.
+document.addEventListener("submit", (event) => {
+  const button = event.submitter ?? event.target.querySelector("button");
+  window.setTimeout(() => { button.disabled = true; });
+  button.setAttribute("aria-busy", "true");
+  window.addEventListener("pageshow", () => { button.disabled = false; button.removeAttribute("aria-busy"); }, { once: true });
+});
+
 // -- choosing documents
 
 const rows = [...document.querySelectorAll("#documents tr")];
@@ -54,11 +62,6 @@ filter?.addEventListener("input", () => {
 filter?.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
 clear?.addEventListener("change", tellClear);
 for (const radio of document.querySelectorAll("input[name=what]")) radio.addEventListener("change", tellClear);
-document.getElementById("start")?.addEventListener("submit", (event) => {
-  const button = event.target.querySelector("button");
-  window.setTimeout(() => { button.disabled = true; }); // a second press would only be told that one is running
-  window.addEventListener("pageshow", () => { button.disabled = false; }, { once: true });
-});
 tell();
 tellClear();
 

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 _MISSING = "there is no such thing, or not for you"
 _STRANGER = "credentials are missing or do not count"
 WHO = {"WWW-Authenticate": 'Bearer realm="sync_assets", Sync realm="sync_assets"'}
+_CONFLICTS = ("other_repository", "not_replacing")
 _STORE = ("login", "42501", "42P01", "3F000")  # the control database needs a person; the caller can do nothing
 
 
 class Refusal(BaseModel):
-    """What every status from 400 on brings. `code` and `seconds`: what a signer has to know of a 401."""
+    """What every status from 400 on brings. `code`: a word for programs; `seconds`: by how much the clocks
+    differ, with a 401."""
 
     error: str
     sync_id: str | None = None
@@ -65,15 +67,22 @@ def busy(text: str, after: float) -> Refused:
 
 
 def of_error(error: SyncError) -> Refused:
-    """Unknown things 404, a sync that runs already 409 with its id, too large 413, passing trouble 503, else 400."""
+    """Unknown things 404, what does not go together with what is here 409 (a sync that runs already with its id), too
+    large 413, passing trouble 503, else 400."""
     text = error.message + (f" -> {error.hint}" if error.hint else "")
     if isinstance(error, RejectRow):
-        return missing() if error.code.startswith("unknown_") else Refused(400, text)
+        return missing() if error.code.startswith("unknown_") else _of_row(error, text)
     if isinstance(error, TooLarge):
         return Refused(413, text)
     if isinstance(error, Retry):
         return Refused(503, "this cannot be done now", {"Retry-After": str(max(1, math.ceil(error.after)))})
     return _of_stop(error, text) if isinstance(error, Stop) else Refused(400, text)
+
+
+def _of_row(error: RejectRow, text: str) -> Refused:
+    if error.code in _CONFLICTS:
+        return Refused(409, text, more={"code": error.code})
+    return Refused(400, text)
 
 
 def _of_stop(error: Stop, text: str) -> Refused:

@@ -100,7 +100,7 @@ def test_a_repository_is_replaced_in_stages(gateway: Gateway) -> None:
         post(http, "packs", {"packs": old})
         post(http, "repository-upsert", body | {"replacing": True})
         post(http, "packs", {"packs": [wire.pack_out(a_pack(2, [2])), wire.pack_out(a_pack(3, [3]))]})
-        refused = post(http, "repository-clear", {"repository_id": 1, "keep": "s-2"}, 400)
+        refused = post(http, "repository-clear", {"repository_id": 1, "keep": "s-2"}, 409)
         assert "does not replace" in refused
         cleared = post(http, "repository-clear", {"repository_id": 1, "keep": "s-1"})
     assert (cleared["tasks"], cleared["documents"], cleared["usages"]) == (1, 1, 1)

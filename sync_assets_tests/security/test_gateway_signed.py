@@ -272,6 +272,30 @@ def test_what_was_seen_is_kept_as_long_as_it_could_count(gateway: Gateway) -> No
     assert 2 * signing.WINDOW <= 15 * 60
 
 
+def test_only_that_a_call_was_seen_need_not_wait_for_the_disk(gateway: Gateway) -> None:
+    """The setting ends with its transaction: the changes of the call, on the same connection, wait."""
+    assert gateway.services is not None
+    key, head, setting = gateway.key("read"), Head("GET", "/x"), "select current_setting('synchronous_commit')"
+    sessions, during = gateway.store.sessions, []
+    proof = signing.read(signing.sign(key, head, digest=signing.NOTHING, time=int(time.time())))
+    assert proof is not None
+    real = sessions.run
+
+    def watched(work: Callable[[Any], Any]) -> Any:
+        def both(cursor: Any) -> Any:
+            done = work(cursor)
+            during.append(cursor.execute(setting).fetchone()[0])
+            return done
+
+        return real(both)
+
+    sessions.run = watched  # type: ignore[method-assign, assignment]
+    signer = gateway.services.signed.signer(proof, head)
+    sessions.run = real  # type: ignore[method-assign]
+    assert signer is not None and not signer.again
+    assert (during, real(lambda cursor: cursor.execute(setting).fetchone())) == (["off"], ("on",))
+
+
 # -- in time
 
 

@@ -39,7 +39,7 @@ TABLES = {
     *(f"exchange_{name}" for name in (
         "repository", "task", "document", "usage", "map", "replacing", "sync", "unit", "export", "export_pack",
     )),
-    *(f"gateway_{name}" for name in ("key", "user", "refresh", "audit")),
+    *(f"gateway_{name}" for name in ("key", "user", "refresh", "audit", "origin", "nonce")),
 }  # fmt: skip
 VIEWS = {
     "exchange_syncs", "gateway_keys", "audit",

@@ -12,7 +12,7 @@ from sync_assets.project import tables as work
 from sync_assets.project.load import load_project
 from sync_assets.project.tables import Order
 from sync_assets.store.control import PostgresStore
-from sync_assets.testing.servers import Server
+from sync_assets.testing.servers import Server, mariadb_server
 from sync_assets_tests.fix_project import write_defs
 
 REPLICA = """
@@ -251,3 +251,40 @@ def test_who_may_not_see_definitions_is_told_what_is_missing(my: Shop) -> None:
         assert "may be hidden: grant TRIGGER" in notes
     finally:
         my.server.drop_user("half_blind")
+
+
+def test_a_trigger_is_made_in_the_mode_that_its_body_was_written_for(my: Shop) -> None:
+    """Read in our own mode its quotes would be texts, and nothing would be said."""
+    my.here(
+        "set session sql_mode = 'ANSI_QUOTES'",
+        "create trigger quoted before insert on orders for each row"
+        ' set new."amount" = coalesce(new."amount", new."changed")',
+    )
+    my.write()
+    my.run()
+    asked = "select sql_mode from information_schema.triggers where trigger_name = 'quoted'"
+    assert my.there(asked) == [("ANSI_QUOTES",), ("ANSI_QUOTES",)]
+    my.there("drop trigger named", "insert into orders (id, amount, changed) values (9, null, 5)")
+    assert my.there("select amount from orders where id = 9") == [(5,)]
+
+
+def test_where_a_binary_log_forbids_triggers_they_are_a_finding(
+    tmp_path: Path, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server refuses them with error 1419; at the end of a run that would fail each run."""
+    with mariadb_server(options=["--log-bin=log", "--server-id=7"]) as server:
+        monkeypatch.setenv("OBJECTS_WORD", server.password)
+        for name in ("here", "there"):
+            server.create_database(name)
+        server.create_user("plain", server.password, "grant all on `there`.* to 'plain'@'%'")
+        shop = Shop(tmp_path, store, server, ("here", "there"), ("here", "there"))
+        shop.here(*(statement.format("here") for statement in MYSQL))
+        shop.write()
+        file = tmp_path / "defs" / "connections" / "defs.yaml"
+        first, second = file.read_text("utf-8").split("name: dw", 1)
+        file.write_text(f"{first}name: dw{second.replace(f'user: {server.user}', 'user: plain')}", "utf-8")
+        assert "set log_bin_trust_function_creators = 1 there" in "\n".join(shop.run())
+        assert triggers(shop) == set()
+        server.execute("set global log_bin_trust_function_creators = 1")
+        shop.run()
+        assert triggers(shop) == {"counted", "named"}

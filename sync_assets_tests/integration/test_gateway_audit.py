@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -96,3 +99,30 @@ def test_a_gateway_that_is_killed_before_it_answers_has_told_of_the_change(
     assert rows(gateway)[told:] == [(said, "begun", None), *([(said, "200", 1)] if point == "gateway_noted" else [])]
     [newest] = gateway.rows("select outcome from sync_assets.audit where action like 'POST%' limit 1")
     assert newest == ("200" if point == "gateway_noted" else "begun",)
+
+
+def test_killed_in_the_midst_of_many_calls_it_leaves_a_row_for_each_change_and_no_other(
+    gateway_process: GatewayProcess,
+) -> None:
+    gateway = gateway_process.gateway
+    key = gateway.key("write")
+
+    def call(numbers: range) -> None:
+        with gateway.client(key=key) as http, suppress(httpx.TransportError):
+            for number in numbers:
+                send(http, (UPSERT[0], {"repository_id": number, "name": "x"}), **{"X-Request-Id": f"call-{number:08}"})
+
+    callers = [threading.Thread(target=call, args=(range(n * 10_000 + 1, (n + 1) * 10_000),)) for n in range(4)]
+    for caller in callers:
+        caller.start()
+    while len(rows(gateway)) < 60:
+        time.sleep(0.01)
+    gateway_process.kill()
+    for caller in callers:
+        caller.join(30)
+    made = gateway.rows("select origin_id from sync_assets.exchange_map where entity = 'repository' order by 1")
+    begun = "select right(request_id, 8)::bigint from sync_assets.gateway_audit where outcome = 'begun' order by 1"
+    assert len(made) >= 20
+    assert gateway.rows(begun) == made
+    shown = gateway.rows("select request_id from sync_assets.audit where action like 'POST%'")
+    assert len(shown) == len(set(shown)) == len(made), "people see one line for each"

@@ -329,6 +329,8 @@ def test_a_sync_that_ended_before_anything_was_listed_shows_no_progress(desk: Ha
     desk.add_sync("s", SyncStatus.FAILED, [], error="no connection")
     page = ada.see("/pages/sync/s").text
     assert "<progress" not in page and "ended before any task" in page
+    desk.add_sync("s", SyncStatus.IN_PROGRESS, [])
+    assert "listing the tasks" in ada.see("/pages/sync/s").text
 
 
 def test_a_peer_is_not_offered_for_what_it_is_not_for(ada: Reader) -> None:

@@ -163,7 +163,9 @@ def test_all_text_can_be_read(browser: Browser, desk: HandDesk, dark: bool) -> N
     with served(desk) as url:
         browser.dark(dark)
         _sign_in(browser, url)
-        for path in ("/pages?peer=berlin&repository=7", "/pages/sync/sync-failed", "/pages/history", "/repo/7/doc/1"):
+        desk.add_sync("told", SyncStatus.FAILED, ["x"], error="peer berlin, ping: HTTP 401 [http_401] -> check the key")
+        for path in ("/pages?peer=berlin&repository=7", "/pages/sync/sync-failed", "/pages/history", "/repo/7/doc/1",
+                     "/pages/sync/told?lang=zh"):  # fmt: skip
             browser.go(url + path)
             ratio, where = browser.evaluate(CONTRAST)
             assert ratio >= 4.5, where

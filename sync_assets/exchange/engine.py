@@ -12,11 +12,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sync_assets.engine.errors import Fenced, SyncError
 from sync_assets.engine.faults import point
+from sync_assets.exchange.ahead import ahead
 from sync_assets.exchange.model import Cleared, ExportPage, Id, Library, TaskPack
 from sync_assets.exchange.plan import batches, checked, ended, failed, shown, unit_of
 from sync_assets.exchange.sending import patient
@@ -126,8 +128,9 @@ class _Work:
         way = Ends(self.state.order, self.sync_id, library, peer, self.sleep, fresh).open()
         self.cleared = way.cleared
         self._plan(way, (), way.total)
-        for page in way.pages:
-            self._page(way, page)
+        with closing(ahead(way.pages)) as pages:
+            for page in pages:
+                self._page(way, page)
         self._no_longer_there(way)
         return self._outcome(way)
 

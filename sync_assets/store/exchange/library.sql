@@ -170,13 +170,14 @@ update sync_assets.exchange_document
        clone_commit_id = %(clone_commit_id)s, updated_at = coalesce(%(updated_at)s::timestamptz, clock_timestamp())
  where document_id = %(local)s
 
--- choose: the sender's choice; but not in place of a higher version that did not come from it
-update sync_assets.exchange_task t set doc_id = %(document)s
- where t.task_id = %(task)s and t.doc_id is distinct from %(document)s
-   and exists (select from sync_assets.exchange_document d where d.document_id = %(document)s and d.task_id = t.task_id)
+-- choose: the sender's choices; but none in place of a higher version that did not come from it
+update sync_assets.exchange_task t set doc_id = theirs.document_id
+  from unnest(%(tasks)s::bigint[], %(documents)s::bigint[]) as chosen (task_id, document_id)
+  join sync_assets.exchange_document theirs using (document_id)
+ where t.task_id = chosen.task_id and theirs.task_id = t.task_id and t.doc_id is distinct from theirs.document_id
    and not exists (
-       select from sync_assets.exchange_document ours, sync_assets.exchange_document theirs
-        where ours.document_id = t.doc_id and theirs.document_id = %(document)s and ours.version > theirs.version
+       select from sync_assets.exchange_document ours
+        where ours.document_id = t.doc_id and ours.version > theirs.version
           and not exists (select from sync_assets.exchange_map m
                            where m.entity = 'document' and m.local_id = ours.document_id and m.origin = %(origin)s))
 

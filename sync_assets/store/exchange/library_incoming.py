@@ -57,7 +57,7 @@ def put_packs(cursor: Cursor, origin: str, packs: Sequence[TaskPack]) -> list[Pa
     kept = {pack.task.task_id: found for pack, found in zip(good, placed, strict=True)}
     documents = _put_documents_of(cursor, good, kept)
     taken = [pack for pack in good if _did(kept[pack.task.task_id]) in _TAKEN]
-    _choose(cursor, taken, kept, documents)
+    _choose(cursor, origin, taken, kept, documents)
     put_usages(cursor, {_id(kept[pack.task.task_id]): pack.usages for pack in taken})
     return [pack if isinstance(pack, RejectRow) else _outcome(pack, kept, documents) for pack in fit]
 
@@ -234,14 +234,16 @@ def _write_document(writes: Writes, one: Placed, id: Id, before: Id | None, wait
 
 
 def _choose(
-    cursor: Cursor, packs: Sequence[TaskPack], kept: Kept, documents: Mapping[Id, Received | RejectRow]
+    cursor: Cursor, origin: str, packs: Sequence[TaskPack], kept: Kept, documents: Mapping[Id, Received | RejectRow]
 ) -> None:
-    writes = Writes()
+    wanted: dict[Id, Id] = {}
     for pack in packs:
         found, chosen = kept[pack.task.task_id], documents.get(pack.task.doc_id)
         if isinstance(chosen, Received) and not isinstance(found, RejectRow):
-            writes.add("choose", origin=found[0].origin, task=found[1].id, document=chosen.id)
-    writes.send(cursor)
+            wanted[found[1].id] = chosen.id
+    if wanted:
+        chosen_by = {"origin": origin, "tasks": list(wanted), "documents": list(wanted.values())}
+        cursor.execute(SQL["choose"], chosen_by)
 
 
 def put_usages(cursor: Cursor, usages: Mapping[Id, Sequence[TaskUsage]]) -> set[Id]:

@@ -49,7 +49,10 @@ def instances(name: str | None, as_json: bool) -> int:
         return exits.OK
     for fleet in placed:
         print(f"{fleet.name}" + (f" ({plain(fleet.spec.title)})" if fleet.spec.title else ""))
-        show_fleet.instances(rows[fleet.name], fleet.time_zone)
+        if rows[fleet.name]:
+            show_fleet.instances(rows[fleet.name], fleet.time_zone)
+        else:
+            show_fleet.no_instances(fleet.name)
     return exits.OK
 
 
@@ -89,7 +92,7 @@ def _note(gaps: Sequence[Gap], accounts: Newest | None, sizes: InstanceDay | Non
 def _instance(found: Project, fleet: PlacedFleet, store: PostgresStore, name: str) -> Member:
     known = members(found, fleet, store)
     if name not in known:
-        hint = f"its instances are {listed(list(known)[:20], name)}"
+        hint = f"its instances are {listed(list(known)[:20], name)}" if known else "it has none: sync-assets fleet list"
         raise Stop(f"{fleet.name} has no instance {name!r}", hint=hint, code="instance")
     return known[name]
 
@@ -260,6 +263,8 @@ def gaps(name: str, every: bool, as_json: bool) -> int:
         looked = _looked_at(store, fleet)
     if as_json:
         _print([asdict(gap) for gap in found])
+    elif not known:
+        show_fleet.no_instances(fleet.name)
     elif found:
         rows = [[str(g.day), g.kind, plain(g.instance), g.reason, str(g.attempts), plain(g.message),
                  show_fleet.moment(g.closed_at, fleet.time_zone)] for g in found]  # fmt: skip

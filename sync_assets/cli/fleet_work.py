@@ -33,7 +33,7 @@ def collect(name: str, what: str, instances: Sequence[str], as_json: bool) -> in
         else:
             day = local_day(datetime.now(UTC), placed.time_zone)
             items = work.collect_capacity(found, placed, day, names, run_id=run_id, asked_by=asked_by(), store=store)
-        return _told(items, as_json)
+        return _told(items, as_json, placed.name)
 
 
 def _adopt(found: Project, placed: PlacedFleet, store: PostgresStore) -> None:
@@ -57,7 +57,7 @@ def classify(name: str, instances: Sequence[str], as_json: bool) -> int:
     """Classify the published accounts."""
     found = project()
     items = work.classify(found, found.fleet(name), list(instances) or None, run_id=_run_id(), asked_by=asked_by())
-    return _told(items, as_json)
+    return _told(items, as_json, name)
 
 
 def aggregate(name: str, texts: Sequence[str], due: bool, as_json: bool) -> int:
@@ -80,8 +80,9 @@ def _period(text: str) -> Period:
     return period_of_key(parse_name(name), key)
 
 
-def _told(items: Iterator[Item] | Iterator[PeriodItem], as_json: bool) -> int:
-    """Print every item when it is done and the sum at the end; the gravest exit code of all."""
+def _told(items: Iterator[Item] | Iterator[PeriodItem], as_json: bool, fleet: str = "") -> int:
+    """Print every item when it is done and the sum at the end; the gravest exit code of all. `fleet`: whose instances
+    they are, to be told where there are none."""
     done: list[Item | PeriodItem] = []
     for item in items:
         if not as_json:
@@ -90,8 +91,10 @@ def _told(items: Iterator[Item] | Iterator[PeriodItem], as_json: bool) -> int:
         done.append(replace(item, publication=None) if isinstance(item, Item) else item)
     if as_json:
         print(json.dumps([show_fleet.item_as_json(item) for item in done], ensure_ascii=False, default=str))
-    else:
+    elif done or not fleet:
         show_fleet.counted(done)
+    else:
+        show_fleet.no_instances(fleet)
     return exits.gravest(_code(item) for item in done)
 
 

@@ -98,6 +98,12 @@ def _of_period(done: PeriodItem) -> str:
     return f"{found.status}, {found.present_days} of {found.expected_days} days, {found.rows:,} rows{missing}"
 
 
+def no_instances(fleet: str) -> None:
+    """For a fleet that nobody belongs to: an empty answer looks like a good one."""
+    print(f"{plain(fleet)} has no instance today")
+    print("  -> write servers into instances of its YAML, or into the table that instances_from names")
+
+
 def counted(done: Sequence[Item | PeriodItem]) -> None:
     """All states with their numbers: together they are what was asked for."""
     found = {state: number for state, number in count(done).items() if number}

@@ -145,6 +145,24 @@ def test_a_fleet_that_was_never_looked_at_says_so_and_what_to_do(site: FleetSite
         assert "-> sync-assets fleet collect prod accounts, and the same with capacity" in report.err
 
 
+def test_a_fleet_of_no_instances_says_so_and_is_not_just_silent(site: FleetSite) -> None:
+    pg = site.servers["pg"]
+    pg.execute("create table if not exists no_servers (name text, type text, host text)")
+    connection = (
+        "type: sync_assets.components.Connections\nattributes:\n  connections:\n"
+        f"    - {{type: postgres, name: cmdb, host: 127.0.0.1, port: {pg.port}, database: {pg.database},"
+        f' user: {pg.user}, password: "env:CMDB_WORD"}}\n'
+    )
+    (site.folder / ".env").write_text(f"CMDB_WORD={pg.password}\n", encoding="utf-8")
+    head = site.yaml().rpartition("  instances:")[0]
+    site.write(text=f"{connection}---\n{head}  instances_from: {{connection: cmdb, table: no_servers}}\n")
+    for words in (["collect", "prod", "accounts"], ["list", "prod"], ["gaps", "prod"], ["classify", "prod"]):
+        said = site.command("fleet", *words)
+        assert said.code == 0, said.all
+        assert "prod has no instance today\n  -> write servers into instances" in said.out, words
+    assert "it has none" in site.command("fleet", "show", "prod", "my").err
+
+
 def test_the_list_says_what_the_newest_try_came_to(site: FleetSite) -> None:
     """A wrong password on one of two: it is told beside the instance, not only where gaps are asked for."""
     site.write("my", "pg")

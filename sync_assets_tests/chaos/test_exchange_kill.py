@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,9 @@ class Scene:
     def syncs(self) -> PostgresSyncs:
         return PostgresSyncs(self.here.store)
 
-    @property
+    @cached_property
     def key(self) -> str:
+        """One: none but its first key speaks for an installation."""
         return self.gateway.key("read:*", "write:*", "clear:*")
 
     def prepare(self) -> None:

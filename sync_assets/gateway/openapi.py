@@ -13,7 +13,12 @@ from sync_assets.gateway.refusal import Refusal
 _REFUSAL = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
 _ALWAYS = {400: "wrong request", 408: "too slow", 413: "too large", 415: "unknown encoding",
            429: "too many calls", 500: "unexpected", 503: "not now"}  # fmt: skip
-_GUARDED = {401: "no or wrong credentials", 403: "not allowed", 404: "unknown, or not yours", 409: "does not go together with what is here"}
+_GUARDED = {
+    401: "no or wrong credentials",
+    403: "not allowed",
+    404: "unknown, or not yours",
+    409: "does not go together with what is here",
+}
 _SCHEMES = {
     "key": {"type": "http", "scheme": "bearer", "description": "an API key, or an access token of a login"},
     "signed": {

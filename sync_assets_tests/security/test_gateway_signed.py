@@ -378,8 +378,10 @@ def test_where_calls_must_be_signed_no_key_is_taken_and_people_log_in(gateways: 
         login = http.post("/api/v1/auth/login", json={"name": "mei", "password": "correct horse battery"}).json()
         token = login["data"]["access_token"]
         assert http.get("/api/sync/ping", headers={"Cookie": f"sync_assets_session={token}"}).status_code == 200
-        page = http.get("/pages/login")
-        assert page.status_code == 200
+        page = http.get("/pages", headers={"Cookie": f"sync_assets_session={token}", "Accept": "text/html"})
+        assert (page.status_code, http.get("/pages/login").status_code) == (200, 200)
+        shown = http.get("/pages", headers={"Cookie": f"sync_assets_session={good}", "Accept": "application/json"})
+        assert shown.status_code == 401, "a key is none in a cookie either"
 
 
 # -- the installation that calls

@@ -62,13 +62,20 @@ class Ends:
         return _push(self, facts) if self.order.direction is Direction.PUSH else _pull(self, facts)
 
 
+def _origin(ends: Ends, facts: PeerFacts) -> str:
+    """By what name a peer's ids are known. What it calls itself counts only below the name that we gave it, or it could
+    speak for another; an installation that is made anew at the same address has other ids, and calls itself otherwise.
+    With a colon, as no `X-Sync-Origin` has one."""
+    return f"peer:{ends.peer.name}:{facts.instance}"
+
+
 def _push(ends: Ends, facts: PeerFacts) -> Way:
     order, peer = ends.order, ends.peer
     export = patient(lambda: ends.library.export(order.repository_id, order.document_ids), ends.sleep)
     point("exchange_export")
     staged = order.replace and facts.staged_clear
     to = ToPeer(peer, export.repository, ends.sync_id, replacing=staged)
-    learning = _Learning(ends, facts.instance or peer.name, to)
+    learning = _Learning(ends, _origin(ends, facts), to)
     theirs = to.put_repository()
     if not facts.uids:
         learning.know(Entity.REPOSITORY, {theirs: order.repository_id})
@@ -122,7 +129,7 @@ def _pull(ends: Ends, facts: PeerFacts) -> Way:
     if repository.repository_id != order.repository_id:
         raise Stop(f"{ends.peer.name} answered with another repository", hint="check the peer's address", code="peer")
     point("exchange_export")
-    origin = facts.instance or ends.peer.name
+    origin = _origin(ends, facts)
     to = ToLibrary(library, origin, repository, ends.sleep)
     ours = to.repository_id()
     if order.replace:

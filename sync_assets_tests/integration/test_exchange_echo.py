@@ -96,6 +96,21 @@ def test_what_was_edited_there_comes_back_as_an_edit(here: Installation, there: 
     assert len(here.library.repositories()) == 1
 
 
+def test_a_peer_that_calls_itself_another_writes_over_nothing_of_that_one(
+    here: Installation, there: Installation, third: Installation
+) -> None:
+    """Both give repository 1 with task 1 and document 1."""
+    for place in (there, third):
+        place.library.put_repository("seed", a_repository(1, name=place.name))
+        place.library.put_packs("seed", [a_pack(1, [1], title=place.name)])
+    sync(here, there, PULL)
+    before = tables(here)
+    peer = DirectPeer("third", third.library, here.name, PeerFacts(there.name, 100, True, True, uids=True))
+    engine.run(Order(PULL, "third", 1), here.library, peer, PostgresSyncs(here.store), holder=holder_name("test"))
+    for had, now in zip(before, tables(here), strict=True):
+        assert set(had) < set(now)
+
+
 def test_a_uid_gives_no_way_into_another_repository(here: Installation) -> None:
     owned = fill(here.library, 1, tasks=1)
     (pack,) = here.library.export(owned).first.packs

@@ -49,6 +49,11 @@ class Pair:
         return self.other if self.direction is Direction.PUSH else self.asks
 
     @property
+    def origin(self) -> str:
+        """By what name the target knows the ids of the source."""
+        return self.source.name if self.direction is Direction.PUSH else f"peer:other:{self.source.name}"
+
+    @property
     def syncs(self) -> PostgresSyncs:
         return PostgresSyncs(self.asks.store)
 
@@ -255,9 +260,9 @@ def extra(pair: Pair) -> None:
     """Something that the target has besides, in the same repository."""
     pair.run()
     gone = [a_pack(70, [700])]
-    source, repository = pair.source.name, pair.repository
+    repository = pair.repository
     (outcome,) = pair.target.library.put_packs(
-        source, [replace(gone[0], task=replace(gone[0].task, repository_id=repository),
+        pair.origin, [replace(gone[0], task=replace(gone[0].task, repository_id=repository),
                          documents=(a_document(700, 70, repository),))]
     )  # fmt: skip
     assert isinstance(outcome, PackReceived)

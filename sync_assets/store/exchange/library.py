@@ -88,9 +88,9 @@ class PostgresLibrary:
         return self._sessions.run(look)
 
     def recognised(self, origin: str, repository: Repository) -> Id | None:
-        named = (repository.repository_id, fit_repository(repository).uid)
-        found = self._sessions.run(lambda c: known.repositories(c, storable(origin), [named]))
-        return found[named[0]].repository.repository_id if found else None
+        asked = {"origin": storable(origin), "id": repository.repository_id, "uid": fit_repository(repository).uid}
+        ((ours,),) = self._rows("recognised", **asked)
+        return None if ours is None else int(ours)
 
     # -- what comes from elsewhere
 

@@ -37,6 +37,13 @@ select document_id, repository_id from sync_assets.exchange_document where docum
 select local_id from sync_assets.exchange_map
  where origin = %(origin)s and entity = %(entity)s and origin_id = %(id)s
 
+-- recognised: our id of a repository that came, else of the one with this uid; holds nothing
+select coalesce(
+    (select r.repository_id from sync_assets.exchange_map m
+       join sync_assets.exchange_repository r on r.repository_id = m.local_id
+      where m.origin = %(origin)s and m.entity = 'repository' and m.origin_id = %(id)s),
+    (select repository_id from sync_assets.exchange_repository where uid = nullif(%(uid)s::text, '')::uuid))
+
 -- know: ids that another installation, which tells no uid, gave to things of ours
 insert into sync_assets.exchange_map (origin, entity, origin_id, local_id)
 values (%(origin)s, %(entity)s, %(id)s, %(local)s)

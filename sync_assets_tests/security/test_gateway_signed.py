@@ -22,7 +22,7 @@ from sync_assets.engine.errors import Stop, SyncError, Unclear
 from sync_assets.exchange import signing
 from sync_assets.exchange.signing import Head
 from sync_assets.gateway.settings import Limits
-from sync_assets.project.exchange.calls import Call, Line
+from sync_assets.project.exchange.calls import Call, Line, encoded
 from sync_assets.project.exchange.network import internal
 from sync_assets_tests.fix_gateway import running, signature
 
@@ -452,7 +452,8 @@ def test_a_key_of_ours_is_never_sent_whatever_is_answered(what: str) -> None:
     secret = KEY.split("_", 2)[2]
     with _listening(ANSWERS[what]) as (url, seen):
         line = _line(url, KEY, origin="berlin")
-        for call in (Call("GET", "ping"), Call("POST", "packs", {"packs": ["x" * 5000]}, "i-1", "s-1", packed=True)):
+        packs = Call("POST", "packs", encoded({"packs": ["x" * 5000]}), "i-1", "s-1", packed=True)
+        for call in (Call("GET", "ping"), packs):
             with pytest.raises(SyncError) if what != "good" else _nothing():
                 line.data(call)
         line.close()
@@ -473,7 +474,7 @@ def test_each_attempt_is_signed_anew_and_keeps_its_idempotency_key() -> None:
     with _listening(ANSWERS["broken"]) as (url, seen):
         line = _line(url, KEY, origin="berlin", now=lambda: float(next(times)))
         with pytest.raises(SyncError):
-            line.data(Call("POST", "packs?x=1", {"packs": []}, "i-1", "s-1"))
+            line.data(Call("POST", "packs?x=1", encoded({"packs": []}), "i-1", "s-1"))
         line.close()
     heads = [dict(re.findall(rb"(?m)^([\w-]+): (.*?)\r$", raw)) for raw in seen]
     heads = [{name.lower(): value.decode() for name, value in head.items()} for head in heads]
@@ -505,6 +506,6 @@ def test_a_proxy_that_sends_twice_leaves_a_write_unclear_not_refused() -> None:
     with _listening(ANSWERS["replayed"]) as (url, seen):
         line = _line(url, KEY)
         with pytest.raises(Unclear, match="twice"):
-            line.data(Call("POST", "packs", {}, "i-1"))
+            line.data(Call("POST", "packs", encoded({}), "i-1"))
         line.close()
     assert len(seen) == 4

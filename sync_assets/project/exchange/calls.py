@@ -37,11 +37,12 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `key` makes a repeat of it known to the receiver; `limit` is for the answer, in bytes."""
+    """One request. `body` as `encoded`; `packed`: it goes as gzip. `key` makes a repeat of it known to the receiver;
+    `limit` is for the answer, in bytes."""
 
     method: str
     path: str
-    body: Mapping[str, Any] | None = None
+    body: bytes | None = field(default=None, repr=False)
     key: str = ""
     sync_id: str = ""
     packed: bool = False
@@ -104,9 +105,8 @@ class Line:
 
     def _once(self, call: Call) -> Any:
         where = f"{self._where}, {call.path}"
-        plain = None if call.body is None else encoded(call.body)
-        content = gzip.compress(plain, 1, mtime=0) if plain is not None and call.packed else plain
-        headers = self._headers(call) | self._credentials(call, plain or b"")
+        content = gzip.compress(call.body, 1, mtime=0) if call.body is not None and call.packed else call.body
+        headers = self._headers(call) | self._credentials(call)
         try:
             with self._client.stream(
                 call.method, f"{self.url}/{call.path}", content=content, headers=headers
@@ -135,13 +135,13 @@ class Line:
         more = {"X-Sync-Origin": self.origin, "Idempotency-Key": call.key, "X-Sync-Id": call.sync_id}
         return headers | {name: value for name, value in more.items() if value}
 
-    def _credentials(self, call: Call, plain: bytes) -> dict[str, str]:
+    def _credentials(self, call: Call) -> dict[str, str]:
         """A signature of this attempt, with a key of our kind; another key itself."""
         key = self.open_key() if self.open_key else ""
         if not signing.can_sign(key):
             return {"Authorization": f"Bearer {key}"} if self.open_key else {}
         head = signing.Head(call.method, f"{signing.BASE}/{call.path}", self.origin, call.sync_id, call.key)
-        digest = hashlib.sha256(plain).hexdigest()
+        digest = hashlib.sha256(call.body or b"").hexdigest()
         return {"Authorization": signing.sign(key, head, digest=digest, time=int(self.now()))}
 
 

@@ -151,7 +151,7 @@ class HttpPeer:
     def export(self, repository_id: Id, document_ids: Sequence[Id]) -> tuple[Repository, int, Iterator[ExportPage]]:
         paged = self.facts.paged_export
         body: dict[str, Any] = {"repository_id": repository_id, "document_ids": list(document_ids)}
-        call = Call("POST", "pull-export", body | ({"paged": True} if paged else {}))
+        call = Call("POST", "pull-export", encoded(body | ({"paged": True} if paged else {})))
         data = self._object(call if paged else replace(call, limit=WHOLE_EXPORT))
         packs = wire.packs_in(data)
         total = data.get("total")
@@ -164,7 +164,7 @@ class HttpPeer:
         for _ in range(_LONGEST_EXPORT):
             if cursor is None:
                 return
-            page = self._object(Call("POST", "pull-export", {"export": export, "cursor": cursor}))
+            page = self._object(Call("POST", "pull-export", encoded({"export": export, "cursor": cursor})))
             if page.get("next") == cursor:
                 break
             yield ExportPage(wire.packs_in(page))
@@ -177,8 +177,9 @@ class HttpPeer:
         return wire.fields_in(self._line.data(call), "data")
 
     def _write(self, path: str, body: dict[str, Any], sync_id: str, *, packed: bool = False) -> Any:
-        digest = blake2b(encoded({"path": path, "sync": sync_id, "body": body}), digest_size=16).hexdigest()
-        return self._line.data(Call("POST", path, body, digest, sync_id, packed))
+        raw = encoded(body)
+        digest = blake2b(encoded({"path": path, "sync": sync_id}) + raw, digest_size=16).hexdigest()
+        return self._line.data(Call("POST", path, raw, digest, sync_id, packed))
 
 
 def _received(item: object, pack: Pack) -> PackReceived | RejectRow:

@@ -213,7 +213,8 @@ class Library(Protocol):
     def begin_replacing(self, origin: str, repository_id: Id, sync_id: str) -> None:
         """From now on what `origin` sends to the repository is noted, so that the rest can be cleared at the end.
 
-        `repository_id` is the origin's. A sync after which another has begun to bring things stays superseded."""
+        `repository_id` is the origin's. A sync after which another has begun to bring things stays superseded. Refused
+        (``was_here``) for a repository that the origin did not bring: one that was made here, or came another way."""
         ...
 
     def clear(self, repository_id: Id, *, keep: str | None = None, by: str) -> Cleared:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MISSING = "there is no such thing, or not for you"
 _STRANGER = "credentials are missing or do not count"
 WHO = {"WWW-Authenticate": 'Bearer realm="sync_assets", Sync realm="sync_assets"'}
-_CONFLICTS = ("other_repository", "not_replacing")
+_CONFLICTS = ("other_repository", "not_replacing", "was_here")
 _STORE = ("login", "42501", "42P01", "3F000")  # the control database needs a person; the caller can do nothing
 
 

@@ -111,6 +111,26 @@ def test_a_peer_that_calls_itself_another_writes_over_nothing_of_that_one(
         assert set(had) < set(now)
 
 
+@pytest.mark.parametrize("direction", [PUSH, PULL])
+def test_who_did_not_bring_a_repository_does_not_replace_it(
+    here: Installation, there: Installation, direction: Direction
+) -> None:
+    fill(here.library, 1, tasks=2)
+    sync(here, there, PUSH)
+    here.library.put_packs("seed", [a_pack(7, [7])])  # written since, and not sent yet
+    before = tables(here)
+    ends = (here, there) if direction is PULL else (there, here)
+    peer = DirectPeer(ends[1].name, ends[1].library, ends[0].name, PeerFacts("x", 100, True, True, uids=True))
+    order = Order(direction, ends[1].name, 1, replace=True)
+    with pytest.raises(RejectRow, match="was here before"):
+        engine.run(order, ends[0].library, peer, PostgresSyncs(ends[0].store), holder=holder_name("test"))
+    assert tables(here) == before
+    sync(here, there, PULL)
+    with pytest.raises(RejectRow, match="was here before"):  # nor the second time
+        engine.run(order, ends[0].library, peer, PostgresSyncs(ends[0].store), holder=holder_name("test"))
+    assert tables(here) == before
+
+
 def test_a_uid_gives_no_way_into_another_repository(here: Installation) -> None:
     owned = fill(here.library, 1, tasks=1)
     (pack,) = here.library.export(owned).first.packs

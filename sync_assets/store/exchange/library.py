@@ -153,6 +153,9 @@ class PostgresLibrary:
         def begin(cursor: Cursor) -> None:
             place = library_incoming.place(cursor, storable(origin), repository_id)
             asked = {"origin": place.origin, "repository": place.repository, "sync_id": storable(sync_id)}
+            if cursor.execute(SQL["was_here"], asked).fetchone():
+                hint = "what is only here would be cleared; go without replacing"
+                raise RejectRow("the repository was here before it came from there", code="was_here", hint=hint)
             cursor.execute(SQL["begin_replacing"], asked)
             cursor.execute(SQL["forget_replacing"], asked)
 
@@ -219,7 +222,7 @@ def _put_repository(cursor: Cursor, origin: str, theirs: Repository) -> Received
         return Received(row[0], Did.CREATED)
     ours = had.repository
     if not had.mapped:
-        cursor.execute(SQL["map"], {**mapping, "local": ours.repository_id})
+        cursor.execute(SQL["recognise"], {**mapping, "local": ours.repository_id})
     same = ours == replace(
         theirs, repository_id=ours.repository_id, uid="", created_at=ours.created_at, updated_at=ours.updated_at
     )

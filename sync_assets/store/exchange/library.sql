@@ -45,8 +45,8 @@ select coalesce(
     (select repository_id from sync_assets.exchange_repository where uid = nullif(%(uid)s::text, '')::uuid))
 
 -- know: ids that another installation, which tells no uid, gave to things of ours
-insert into sync_assets.exchange_map (origin, entity, origin_id, local_id)
-values (%(origin)s, %(entity)s, %(id)s, %(local)s)
+insert into sync_assets.exchange_map (origin, entity, origin_id, local_id, was_here)
+values (%(origin)s, %(entity)s, %(id)s, %(local)s, true)
 on conflict (origin, entity, origin_id) do nothing
 
 -- one_at_a_time: what comes from one installation; the same call twice at once must not make two of one
@@ -223,6 +223,15 @@ update sync_assets.exchange_document d
  where d.repository_id = %(repository)s and d.came_replaced_by is not null and d.came_origin = %(origin)s
    and m.origin = d.came_origin and m.entity = 'document' and m.origin_id = d.came_replaced_by
    and newer.repository_id = d.repository_id
+
+-- recognise: a repository that was here already
+insert into sync_assets.exchange_map (origin, entity, origin_id, local_id, was_here)
+values (%(origin)s, 'repository', %(id)s, %(local)s, true)
+on conflict (origin, entity, origin_id) do update set local_id = excluded.local_id, was_here = true
+
+-- was_here: whether the repository was here before it came from there
+select 1 from sync_assets.exchange_map
+ where origin = %(origin)s and entity = 'repository' and local_id = %(repository)s and was_here
 
 -- begin_replacing: what comes from now on is of this sync, unless another has begun after it
 insert into sync_assets.exchange_replacing (origin, repository_id, sync_id)

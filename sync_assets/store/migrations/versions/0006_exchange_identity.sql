@@ -5,6 +5,9 @@ alter table sync_assets.exchange_repository add uid uuid not null default gen_ra
 alter table sync_assets.exchange_task add uid uuid not null default gen_random_uuid() unique;
 alter table sync_assets.exchange_document add uid uuid not null default gen_random_uuid() unique;
 
+-- What an origin calls a thing that was here before: it did not bring it, and may not replace it.
+alter table sync_assets.exchange_map add was_here boolean not null default false;
+
 -- Which key or user speaks for an installation: the first that did. None speaks for two.
 create table sync_assets.gateway_origin (
     origin   text primary key check (origin <> ''),

@@ -34,7 +34,7 @@ from sync_assets.store.exchange import library_export, library_incoming
 from sync_assets.store.exchange import library_known as known
 from sync_assets.store.exchange.library_export import unknown
 from sync_assets.store.exchange.library_known import SQL
-from sync_assets.store.exchange.library_values import fit_document, fit_repository, fit_task, fit_usage
+from sync_assets.store.exchange.library_values import fit_document, fit_repository, fit_task, fit_usage, row
 from sync_assets.store.exchange.library_verdict import by_clock
 from sync_assets.store.session import Cursor, Sessions
 
@@ -217,9 +217,9 @@ def _put_repository(cursor: Cursor, origin: str, theirs: Repository) -> Received
     had = known.repositories(cursor, origin, [(theirs.repository_id, theirs.uid)]).get(theirs.repository_id)
     mapping = {"origin": origin, "entity": "repository", "id": theirs.repository_id, "sync_id": ""}
     if had is None:
-        row = cursor.execute(SQL["new_repository"], asdict(theirs)).fetchone() or (0,)
-        cursor.execute(SQL["map"], {**mapping, "local": row[0]})
-        return Received(row[0], Did.CREATED)
+        (made,) = cursor.execute(SQL["new_repository"], row(theirs)).fetchone() or (0,)
+        cursor.execute(SQL["map"], {**mapping, "local": made})
+        return Received(made, Did.CREATED)
     ours = had.repository
     if not had.mapped:
         cursor.execute(SQL["recognise"], {**mapping, "local": ours.repository_id})
@@ -228,7 +228,7 @@ def _put_repository(cursor: Cursor, origin: str, theirs: Repository) -> Received
     )
     did = by_clock(same, ours.updated_at, theirs.updated_at)
     if did is Did.UPDATED:
-        cursor.execute(SQL["change_repository"], {**asdict(theirs), "local": ours.repository_id})
+        cursor.execute(SQL["change_repository"], {**row(theirs), "local": ours.repository_id})
     return Received(ours.repository_id, did)
 
 

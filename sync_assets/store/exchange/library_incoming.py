@@ -12,14 +12,14 @@ A few round trips for any number of packs: look up, decide, write. Each function
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from sync_assets.engine.errors import RejectRow
 from sync_assets.exchange.model import Did, Document, Entity, Id, PackReceived, Received, Task, TaskPack, TaskUsage
 from sync_assets.store.exchange import library_known as known
 from sync_assets.store.exchange.library_known import SQL, KnownDocument, Place, Waiting
-from sync_assets.store.exchange.library_values import fit_document, fit_pack
+from sync_assets.store.exchange.library_values import fit_document, fit_pack, row
 from sync_assets.store.session import Cursor
 
 _TAKEN = (Did.CREATED, Did.UPDATED, Did.UNCHANGED)
@@ -145,7 +145,7 @@ def _put_task(
 
 
 def _write_task(writes: Writes, statement: str, task: Task, at: Place, id: Id, waiting: Waiting) -> None:
-    values = {**asdict(task), "local": id, "repository": at.repository, **waiting.values()}
+    values = {**row(task), "local": id, "repository": at.repository, **waiting.values()}
     writes.add(statement, **values)
 
 
@@ -226,7 +226,7 @@ def _waiting_for(at: Place, id: Id) -> Waiting:
 def _write_document(writes: Writes, one: Placed, id: Id, before: Id | None, waiting: Waiting) -> None:
     if before is not None and before != one.task:
         writes.add("leave_document", before=before, local=id)
-    values = {**asdict(one.document), "local": id, "repository": one.place.repository, "task": one.task}
+    values = {**row(one.document), "local": id, "repository": one.place.repository, "task": one.task}
     writes.add("new_document" if before is None else "change_document", **{**values, **waiting.values()})
 
 
@@ -259,7 +259,7 @@ def put_usages(cursor: Cursor, usages: Mapping[Id, Sequence[TaskUsage]]) -> set[
     writes = Writes()
     for task in sorted(others):
         for number, usage in enumerate(usages[task], 1):
-            writes.add("new_usage", task=task, number=number, **asdict(usage))
+            writes.add("new_usage", task=task, number=number, **row(usage))
     writes.send(cursor)
     return others
 

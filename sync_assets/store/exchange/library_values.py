@@ -66,6 +66,11 @@ def fit_pack(pack: TaskPack) -> TaskPack:
     return replace(pack, task=fit_task(pack.task), usages=tuple(fit_usage(usage) for usage in pack.usages))
 
 
+def row(thing: Repository | Task | Document | TaskUsage) -> dict[str, Any]:
+    """Its fields by name. `dataclasses.asdict` copies each value deeply, moments too: a fifth of the time of a pull."""
+    return {one.name: getattr(thing, one.name) for one in fields(thing)}
+
+
 def _fit(what: str, thing: Thing) -> Thing:
     """Texts storable, numbers in the range of their columns, moments aware."""
     changed: dict[str, Any] = {}

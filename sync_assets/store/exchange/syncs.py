@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -230,7 +230,13 @@ def _end(cursor: Cursor, sync_id: str, status: SyncStatus, error: str, cleared: 
 
 
 def _json(units: Sequence[Unit]) -> str:
-    return json.dumps([asdict(unit) for unit in units]).replace("\\u0000", "\\u2400")  # jsonb refuses NUL
+    return json.dumps([_plain(unit) for unit in units]).replace("\\u0000", "\\u2400")  # jsonb refuses NUL
+
+
+def _plain(unit: Unit) -> dict[str, Any]:
+    """As `asdict`, which copies each value and takes four times as long."""
+    own = {one.name: getattr(unit, one.name) for one in fields(unit)}
+    return own | {"documents": [{one.name: getattr(d, one.name) for one in fields(d)} for d in unit.documents]}
 
 
 def _unit(row: tuple[Any, ...]) -> Unit:

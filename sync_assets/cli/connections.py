@@ -53,7 +53,7 @@ def add(context: click.Context, name: str, from_stdin: bool, dsn: bool, replace:
 @connections.command("list")
 def list_stored() -> int:
     """List what is stored: names, kinds, keys and dates; never a value."""
-    from sync_assets.cli import show
+    from sync_assets.cli import clock, show
     from sync_assets.store.vault import open_vault
 
     with open_vault() as vault:
@@ -61,11 +61,8 @@ def list_stored() -> int:
     if not entries:
         print("nothing is stored yet: sync-assets connections add NAME")
         return 0
-    rows = [
-        [e.name, e.kind, e.key_id, str(e.version), *(f"{at:%Y-%m-%d %H:%M}" for at in (e.added_at, e.changed_at))]
-        for e in entries
-    ]
-    show.table(["name", "kind", "key", "version", "added (UTC)", "changed (UTC)"], rows)
+    rows = [[e.name, e.kind, e.key_id, str(e.version), *map(clock.told, (e.added_at, e.changed_at))] for e in entries]
+    show.table(["name", "kind", "key", "version", clock.named("added"), "changed"], rows)
     return 0
 
 

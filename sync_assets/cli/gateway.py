@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import getpass
 import sys
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -67,7 +66,7 @@ def create_key(name: str, scopes: tuple[str, ...], days: float, forever: bool) -
 @keys.command("list")
 def list_keys() -> int:
     """List the keys: names, scopes, dates, and for which installation each speaks; never a key."""
-    from sync_assets.cli import show
+    from sync_assets.cli import clock, show
     from sync_assets.store.control import open_store
     from sync_assets.store.gateway.keys import Keys
 
@@ -77,11 +76,16 @@ def list_keys() -> int:
         print("there are no keys yet: sync-assets keys create NAME --scope read")
         return 0
     rows = [
-        [e.key_id, e.name, " ".join(e.scopes), *map(_at, (e.created_at, e.expires_at, e.revoked_at, e.last_used_at)),
-         e.origin or ""]
+        [
+            e.key_id,
+            e.name,
+            " ".join(e.scopes),
+            *map(clock.told, (e.created_at, e.expires_at, e.revoked_at, e.last_used_at)),
+            e.origin or "",
+        ]
         for e in entries
-    ]  # fmt: skip
-    show.table(["id", "name", "scopes", "created (UTC)", "expires", "revoked", "last used", "speaks for"], rows)
+    ]
+    show.table(["id", "name", "scopes", clock.named("created"), "expires", "revoked", "last used", "speaks for"], rows)
     return 0
 
 
@@ -135,7 +139,7 @@ def add_user(name: str, scopes: tuple[str, ...], from_stdin: bool) -> int:
 @users.command("list")
 def list_users() -> int:
     """List the users: names, scopes and dates."""
-    from sync_assets.cli import show
+    from sync_assets.cli import clock, show
     from sync_assets.store.control import open_store
     from sync_assets.store.gateway.users import Users
 
@@ -144,8 +148,8 @@ def list_users() -> int:
     if not entries:
         print("there are no users yet: sync-assets users add NAME --scope read")
         return 0
-    rows = [[e.name, " ".join(e.scopes), _at(e.created_at), _at(e.disabled_at)] for e in entries]
-    show.table(["name", "scopes", "created (UTC)", "disabled"], rows)
+    rows = [[e.name, " ".join(e.scopes), clock.told(e.created_at), clock.told(e.disabled_at)] for e in entries]
+    show.table(["name", "scopes", clock.named("created"), "disabled"], rows)
     return 0
 
 
@@ -199,9 +203,3 @@ def _me() -> str:
         return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):  # a user without a name, in a container
         return "cli"
-
-
-def _at(moment: datetime | None) -> str:
-    from datetime import UTC
-
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}" if moment else ""

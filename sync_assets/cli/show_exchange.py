@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
+from sync_assets.cli import clock
 from sync_assets.cli.show import mark, plain, table
 from sync_assets.exchange.work import SyncState, UnitStatus
 from sync_assets.project.exchange.items import Item
 
 _MOST = 20  # of what failed; `exchange status` shows all
-
-
-def moment(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M}" if at is not None else ""
 
 
 def peers(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -32,11 +28,11 @@ def _peer(row: Mapping[str, Any]) -> list[str]:
 
 
 def repositories(rows: Iterable[Mapping[str, Any]]) -> None:
-    head = ["way", "id", "name", "last sync", "ended (UTC)", "sync"]
+    head = ["way", "id", "name", "last sync", clock.named("ended"), "sync"]
     table(
         head,
         [
-            [row["way"], str(row["repository_id"]), plain(row["name"]), row.get("last", ""), moment(row.get("at")),
+            [row["way"], str(row["repository_id"]), plain(row["name"]), row.get("last", ""), clock.told(row.get("at")),
              row.get("sync_id", "")[:8]]
             for row in rows
         ],
@@ -89,7 +85,8 @@ def whole(done: Item) -> None:
         return
     order = state.order
     print(f"{state.sync_id}: {order.direction} of {plain(state.repository_name)} ({order.repository_id}), {order.peer}")
-    print(f"{_counts(state)}; begun {moment(state.started_at)}, ended {moment(state.finished_at) or 'not yet'} (UTC)")
+    ended = clock.told(state.finished_at) or "not yet"
+    print(f"{_counts(state)}; begun {clock.told(state.started_at)}, ended {ended} ({clock.zone()})")
     print(f"asked for by {plain(order.asked_by) or 'nobody named'}")
     if state.error:
         print(f"{plain(state.error)}")
@@ -106,9 +103,20 @@ def whole(done: Item) -> None:
 
 
 def history(found: Iterable[SyncState]) -> None:
-    head = ["sync", "begun (UTC)", "way", "peer", "repository", "status", "tasks", "failed", "skipped", "asked by"]
+    head = [
+        "sync",
+        clock.named("begun"),
+        "way",
+        "peer",
+        "repository",
+        "status",
+        "tasks",
+        "failed",
+        "skipped",
+        "asked by",
+    ]
     rows = [
-        [s.sync_id[:8], moment(s.started_at), str(s.order.direction), plain(s.order.peer),
+        [s.sync_id[:8], clock.told(s.started_at), str(s.order.direction), plain(s.order.peer),
          plain(f"{s.order.repository_id} {s.repository_name}"), str(s.status), str(s.total), str(s.failed),
          str(s.skipped), plain(s.order.asked_by)]
         for s in found

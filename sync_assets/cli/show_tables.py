@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from sync_assets.cli import clock
 from sync_assets.cli.show import counted, mark, numbers, plain, table
 from sync_assets.engine.control import RunEntry
 from sync_assets.engine.errors import Retry, SyncError
@@ -175,11 +176,11 @@ def verdicts_as_json(found: Mapping[str, Verdict | SyncError]) -> Mapping[str, A
 
 
 def runs(entries: Sequence[RunEntry]) -> None:
-    """The history, newest first. Times are UTC."""
+    """The history, newest first."""
     if not entries:
         print("no run has been recorded yet")
         return
-    head = ["began (UTC)", "seconds", "outcome", "sync", "partitions", "what came of it"]
+    head = [clock.named("began"), "seconds", "outcome", "sync", "partitions", "what came of it"]
     table(head, [_run(entry) for entry in entries])
 
 
@@ -187,7 +188,7 @@ def _run(entry: RunEntry) -> list[str]:
     began = entry.started_at or entry.finished_at
     took = (entry.finished_at - entry.started_at).total_seconds() if entry.started_at and entry.finished_at else None
     return [
-        f"{began:%Y-%m-%d %H:%M:%S}" if began else "",
+        clock.told(began, seconds=True),
         "" if took is None else f"{took:,.1f}",
         entry.outcome,
         plain(entry.sync),

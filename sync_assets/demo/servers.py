@@ -43,6 +43,7 @@ attributes:
     - {{name: {dead}, type: mysql, host: {host}, port: {dead_port}, adopted_on: {since}}}
   accounts: {{schedule: null}}  # the demo starts them itself
   capacity: {{window: {window}}}
+  aggregation: {{settle: 0}}  # nothing more comes of a past that is made up, so that no period is waited for
   alerts: dba_group
 """
 

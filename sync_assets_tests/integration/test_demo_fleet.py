@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,9 @@ from sync_assets.demo.shop import ZONE, Shop
 from sync_assets.demo.warehouse import SCHEMA, warehouse
 from sync_assets.fleet.effective import superusers
 from sync_assets.fleet.model import AccountState
-from sync_assets.fleet.periods import closed_since
+from sync_assets.fleet.periods import closed_since, period_of
 from sync_assets.fleet.state import completed, diff
-from sync_assets.project.fleet import aggregate
+from sync_assets.project.fleet import aggregate, due_periods
 from sync_assets.project.load import load_project
 from sync_assets.store.control import PostgresStore
 from sync_assets.store.fleet.periods import PeriodStore
@@ -49,6 +49,9 @@ def test_a_past_that_adds_up_to_weeks_and_a_forecast(fleet: Servers, store: Post
     project = load_project(files.defs)
     placed = project.fleet(FLEET)
     assert past.write(project, store) == 3 * (past.today - past.begins).days
+    monday = datetime.combine(period_of("week", past.today).ends, time(0, 5), ZONE)  # the demo is started right after
+    due = [one for one in due_periods(project, placed, monday, store=store) if one.name == "week"]
+    assert due == list(closed_since("week", past.begins, monday, ZONE))
     weeks = list(closed_since("week", past.begins, datetime.now(ZONE), ZONE))
     found: dict[bool, set[str]] = {True: set(), False: set()}
     for item in aggregate(project, placed, weeks, run_id="r", store=store):

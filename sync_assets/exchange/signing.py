@@ -3,7 +3,7 @@
     Authorization: Sync key="0123456789ab", time="1790000000", nonce="<22>", digest="<64>", signature="<86>"
 
 The private key is made from the API key, which stays where it is; whoever made the API key has kept the public half.
-Signed is everything that says what the call does (`SignedCall.text`). Both sides import this, so that they mean the
+Signed is everything that says what the call does (`text`). Both sides import this, so that they mean the
 same. Must not know HTTP libraries, stores, or whether a call has come before.
 """
 

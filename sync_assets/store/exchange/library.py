@@ -218,11 +218,11 @@ def _put_repository(cursor: Cursor, origin: str, theirs: Repository) -> Received
     mapping = {"origin": origin, "entity": "repository", "id": theirs.repository_id, "sync_id": ""}
     if had is None:
         (made,) = cursor.execute(SQL["new_repository"], row(theirs)).fetchone() or (0,)
-        cursor.execute(SQL["map"], {**mapping, "local": made})
+        cursor.execute(SQL["map"], {**mapping, "local": made, "was_here": False})
         return Received(made, Did.CREATED)
     ours = had.repository
     if not had.mapped:
-        cursor.execute(SQL["recognise"], {**mapping, "local": ours.repository_id})
+        cursor.execute(SQL["map"], {**mapping, "local": ours.repository_id, "was_here": True})
     same = ours == replace(
         theirs, repository_id=ours.repository_id, uid="", created_at=ours.created_at, updated_at=ours.updated_at
     )

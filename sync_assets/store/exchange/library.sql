@@ -53,10 +53,10 @@ on conflict (origin, entity, origin_id) do nothing
 select pg_advisory_xact_lock(hashtextextended('exchange|' || %(origin)s::text, 0))
 
 -- map: what came is ours as
-insert into sync_assets.exchange_map (origin, entity, origin_id, local_id, sync_id)
-values (%(origin)s, %(entity)s, %(id)s, %(local)s, %(sync_id)s)
+insert into sync_assets.exchange_map (origin, entity, origin_id, local_id, sync_id, was_here)
+values (%(origin)s, %(entity)s, %(id)s, %(local)s, %(sync_id)s, %(was_here)s)
 on conflict (origin, entity, origin_id) do update
-   set local_id = excluded.local_id, sync_id = excluded.sync_id
+   set local_id = excluded.local_id, sync_id = excluded.sync_id, was_here = excluded.was_here
 
 -- known_repositories: that came before, or whose uid is here; held, so that none is cleared meanwhile
 with asked as (select * from unnest(%(ids)s::bigint[], %(uids)s::uuid[]) as a (id, uid)),
@@ -223,11 +223,6 @@ update sync_assets.exchange_document d
  where d.repository_id = %(repository)s and d.came_replaced_by is not null and d.came_origin = %(origin)s
    and m.origin = d.came_origin and m.entity = 'document' and m.origin_id = d.came_replaced_by
    and newer.repository_id = d.repository_id
-
--- recognise: a repository that was here already
-insert into sync_assets.exchange_map (origin, entity, origin_id, local_id, was_here)
-values (%(origin)s, 'repository', %(id)s, %(local)s, true)
-on conflict (origin, entity, origin_id) do update set local_id = excluded.local_id, was_here = true
 
 -- was_here: whether the repository was here before it came from there
 select 1 from sync_assets.exchange_map

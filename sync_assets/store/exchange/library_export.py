@@ -23,6 +23,9 @@ _SQL = read_named(Path(__file__).with_name("library_export.sql"))
 _KEPT_HOURS = 12
 _KEPT = 20  # exports at once, over all callers: each is a copy of a repository
 _MOMENTS = ("created_at", "updated_at", "started_at", "completed_at")
+_NONE: Mapping[str, Any] = {
+    "doc_id": 0, "run_after": 0, "replaced_by": 0, "run_after_uid": "", "replaced_by_uid": ""
+}  # fmt: skip
 _NOT_SENT = {"came_run_after", "came_replaced_by", "came_origin", "number"}
 
 
@@ -91,13 +94,8 @@ def repository(row: Mapping[str, Any]) -> Repository:
 
 def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row as PostgreSQL writes it in JSON, as fields of a value: no id is 0, no uid is ''."""
-    facts = {name: value for name, value in row.items() if name not in _NOT_SENT}
-    for name in ("doc_id", "run_after", "replaced_by"):
-        if name in facts:
-            facts[name] = facts[name] or 0
-    for name in ("run_after_uid", "replaced_by_uid"):
-        if name in facts:
-            facts[name] = facts[name] or ""
+    sent = ((name, value) for name, value in row.items() if name not in _NOT_SENT)
+    facts: dict[str, Any] = {name: _NONE.get(name) if value is None else value for name, value in sent}
     for name in _MOMENTS:
         if facts.get(name) is not None:
             facts[name] = datetime.fromisoformat(facts[name])

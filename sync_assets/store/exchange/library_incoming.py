@@ -128,7 +128,7 @@ def _put_task(
     here = had.get(task.task_id)
     if here is None:
         id = next(iter(fresh))
-        _write_task(writes, "new_task", task, at, id, Waiting(0, task.run_after, at.origin if task.run_after else ""))
+        _write_task(writes, "new_task", task, at, id, _waiting_for(at, task.run_after))
         writes.add("map", **_mapping(at, Entity.TASK, task.task_id, id))
         return at, Received(id, Did.CREATED)
     if here.task.repository_id != at.repository:
@@ -137,7 +137,7 @@ def _put_task(
     same = here.waiting.is_to(at.origin, task.run_after, before.task.task_id if before else None)
     did = here.verdict(task, same)
     if did is Did.UPDATED:
-        waiting = here.waiting if same else Waiting(0, task.run_after, at.origin if task.run_after else "")
+        waiting = here.waiting if same else _waiting_for(at, task.run_after)
         _write_task(writes, "change_task", task, at, here.task.task_id, waiting)
     if here.sync_id != at.sync_id:
         writes.add("map", **_mapping(at, Entity.TASK, task.task_id, here.task.task_id))
@@ -150,7 +150,9 @@ def _write_task(writes: Writes, statement: str, task: Task, at: Place, id: Id, w
 
 
 def _mapping(at: Place, entity: Entity, id: Id, local: Id) -> Values:
-    return {"origin": at.origin, "entity": entity.value, "id": id, "local": local, "sync_id": at.sync_id}
+    """Of a task or document: what may be replaced is asked of its repository only, so `was_here` says nothing."""
+    known_as = {"origin": at.origin, "entity": entity.value, "id": id}
+    return {**known_as, "local": local, "sync_id": at.sync_id, "was_here": False}
 
 
 # -- documents

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from sync_assets.exchange.work import (
     UnitStatus,
 )
 from sync_assets.store.control import PostgresStore, storable
+from sync_assets.store.exchange.library_values import row
 from sync_assets.store.session import Cursor
 from sync_assets.store.sql import read_named
 
@@ -230,13 +231,8 @@ def _end(cursor: Cursor, sync_id: str, status: SyncStatus, error: str, cleared: 
 
 
 def _json(units: Sequence[Unit]) -> str:
-    return json.dumps([_plain(unit) for unit in units]).replace("\\u0000", "\\u2400")  # jsonb refuses NUL
-
-
-def _plain(unit: Unit) -> dict[str, Any]:
-    """As `asdict`, which copies each value and takes four times as long."""
-    own = {one.name: getattr(unit, one.name) for one in fields(unit)}
-    return own | {"documents": [{one.name: getattr(d, one.name) for one in fields(d)} for d in unit.documents]}
+    rows = [row(unit) | {"documents": [row(document) for document in unit.documents]} for unit in units]
+    return json.dumps(rows).replace("\\u0000", "\\u2400")  # jsonb refuses NUL
 
 
 def _unit(row: tuple[Any, ...]) -> Unit:

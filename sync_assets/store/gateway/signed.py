@@ -5,7 +5,7 @@ The clock is that of the control database: there is one, however many gateways. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sync_assets.exchange import signing
@@ -54,7 +54,7 @@ class SignedCalls:
             if not signer.in_time:
                 return signer
             if cursor.execute(_SQL["keep_nonce"], values).fetchone() is None:
-                return Signer(name, signer.scopes, signer.verifier, signer.ahead, again=True)
+                return replace(signer, again=True)
             if note_use:
                 cursor.execute(SQL["key_used"], values)
                 cursor.execute(_SQL["forget_nonces"])
